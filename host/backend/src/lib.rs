@@ -1,0 +1,18 @@
+//! The boundary between Inferno and the code that runs a model.
+//!
+//! A *backend* runs one or more model formats. It is a library behind a small C ABI ([`abi`], described for C in
+//! `sdk/backend/inferno_backend.h`), linked into the binary or opened at run time. A *worker* ([`worker`]) is a
+//! process that holds one model of one backend and speaks [`frames`] with the host over one socket.
+//!
+//! Backends written in Rust implement [`Backend`] and [`Model`] and call [`export_backend!`]; they see no C.
+
+mod backend;
+mod error;
+mod types;
+
+pub use backend::{Backend, Emit, Model};
+pub use error::{Error, ErrorKind};
+pub use types::{
+    Device, Embed, Event, Finish, Generate, Input, LoadOptions, Message, ModelInfo, Role, Sampling, Usage,
+    Work,
+};
