@@ -1,0 +1,219 @@
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::join_all;
+use inferno_backend::{Embed, Error, ErrorKind, Generate, Input, ModelInfo, Usage, Work};
+use inferno_models::{Model, Models, ModelsError};
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Completion, Config, Generation, check,
+    generation::Ticket,
+    lock,
+    slot::Slot,
+    wire,
+    worker::Launcher,
+};
+
+/// Runs models: starts a worker for each when it is first wanted, and hands requests to it. Clones are one.
+///
+/// All of its calls must be made inside a Tokio runtime.
+#[derive(Clone, Debug)]
+pub struct Inference(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    models: Models,
+    launcher: Arc<Launcher>,
+    /// By the file, so that all names of a model share one worker.
+    slots: Mutex<HashMap<PathBuf, Arc<Slot>>>,
+    next_id: AtomicU64,
+}
+
+/// Vectors of unit length, one for each text, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// The vectors.
+    pub vectors: Vec<Vec<f32>>,
+    /// What they took.
+    pub usage: Usage,
+}
+
+/// A model that a worker holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The model's name.
+    pub name: String,
+    /// What it can do, and with what.
+    pub info: ModelInfo,
+    /// The worker's process.
+    pub pid: u32,
+    /// Requests that it works on.
+    pub active: usize,
+    /// Requests that wait.
+    pub queued: usize,
+    /// How often a worker had to be started again.
+    pub restarts: u32,
+}
+
+impl Inference {
+    /// Starts nothing yet.
+    #[must_use]
+    pub fn new(models: Models, config: Config) -> Self {
+        let config = Config { sequences: config.sequences.max(1), ..config };
+        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        Self(Arc::new(Shared {
+            models,
+            launcher: Arc::new(Launcher { config, tasks, closing }),
+            slots: Mutex::default(),
+            next_id: AtomicU64::new(1),
+        }))
+    }
+
+    /// The models that can be asked for.
+    #[must_use]
+    pub fn models(&self) -> &Models {
+        &self.0.models
+    }
+
+    /// Begins to write a text, and returns when the model has taken the request: unknown models, too long prompts,
+    /// full queues and failed loads are errors here, not in the stream.
+    pub async fn generate(&self, model: &str, request: Generate) -> Result<Generation, Error> {
+        check::generate(&request)?;
+        self.generate_on(&self.find(model).await?, request).await
+    }
+
+    /// [`Inference::generate`] for a model that was found otherwise.
+    pub async fn generate_on(&self, model: &Model, request: Generate) -> Result<Generation, Error> {
+        check::generate(&request)?;
+        let chat = matches!(request.input, Input::Chat(_));
+        let fits = |info: &ModelInfo| check::can_generate(&model.name, info, chat);
+        Generation::started(self.submit(model, Work::Generate(request), fits).await?).await
+    }
+
+    /// [`Inference::generate`] for those who want the answer as a whole.
+    pub async fn complete(&self, model: &str, request: Generate) -> Result<Completion, Error> {
+        self.generate(model, request).await?.complete().await
+    }
+
+    /// Turns texts into vectors.
+    pub async fn embed(&self, model: &str, request: Embed) -> Result<Embeddings, Error> {
+        check::embed(&request)?;
+        self.embed_on(&self.find(model).await?, request).await
+    }
+
+    /// [`Inference::embed`] for a model that was found otherwise.
+    pub async fn embed_on(&self, model: &Model, request: Embed) -> Result<Embeddings, Error> {
+        check::embed(&request)?;
+        let expected = request.inputs.len();
+        let fits = |info: &ModelInfo| check::can_embed(&model.name, info);
+        let whole = self.submit(model, Work::Embed(request), fits).await?.whole().await?;
+        let count = whole.vectors.len();
+        if count != expected {
+            let name = &model.name;
+            return Err(Error::internal(format!("model {name} made {count} vectors of {expected} texts")));
+        }
+        Ok(Embeddings { vectors: whole.vectors, usage: whole.done.usage })
+    }
+
+    /// Loads a model, so that a request need not wait for it. `progress` takes shares from 0 to 1; it is not called
+    /// where the model is loaded already.
+    pub async fn load(&self, model: &str, progress: impl FnMut(f32)) -> Result<ModelInfo, Error> {
+        self.load_on(&self.find(model).await?, progress).await
+    }
+
+    /// [`Inference::load`] for a model that was found otherwise.
+    pub async fn load_on(&self, model: &Model, progress: impl FnMut(f32)) -> Result<ModelInfo, Error> {
+        let worker = self.slot(model).worker(model, &self.0.launcher, progress).await?;
+        Ok(worker.info.clone())
+    }
+
+    /// The models that are loaded now, by name.
+    #[must_use]
+    pub fn loaded(&self) -> Vec<Loaded> {
+        let slots: Vec<_> = lock(&self.0.slots).values().cloned().collect();
+        let mut loaded: Vec<_> = slots.iter().filter_map(|slot| slot.loaded()).collect();
+        loaded.sort_by(|a, b| a.name.cmp(&b.name));
+        loaded
+    }
+
+    /// Takes no more work, lets what there is end by itself for as long as `drain`, ends what is left, and returns
+    /// when no worker process remains.
+    pub async fn shutdown(&self, drain: Duration) {
+        let Launcher { tasks, closing, .. } = &*self.0.launcher;
+        tasks.close();
+        let slots: Vec<_> = lock(&self.0.slots).values().cloned().collect();
+        let drained = timeout(drain, join_all(slots.iter().map(|slot| slot.drained()))).await;
+        if drained.is_err() {
+            tracing::warn!(?drain, "requests are cut off, since they took longer to end than a shutdown waits");
+        }
+        closing.cancel();
+        tasks.wait().await;
+    }
+
+    /// Looking for files takes system calls, which do not belong on the runtime's threads.
+    async fn find(&self, name: &str) -> Result<Model, Error> {
+        let (models, wanted) = (self.0.models.clone(), name.to_owned());
+        match tokio::task::spawn_blocking(move || models.find(&wanted)).await {
+            Ok(found) => found.map_err(not_found),
+            Err(error) => Err(Error::internal(format!("looking for model {name} failed: {error}"))),
+        }
+    }
+
+    fn slot(&self, model: &Model) -> Arc<Slot> {
+        let mut slots = lock(&self.0.slots);
+        match slots.get(&model.path) {
+            Some(slot) => Arc::clone(slot),
+            None => {
+                let slot = Arc::new(Slot::new(model, &self.0.launcher.config));
+                slots.insert(model.path.clone(), Arc::clone(&slot));
+                slot
+            }
+        }
+    }
+
+    async fn submit(
+        &self,
+        model: &Model,
+        work: Work,
+        fits: impl Fn(&ModelInfo) -> Result<(), Error>,
+    ) -> Result<Ticket, Error> {
+        let slot = self.slot(model);
+        let mut place = slot.enter()?;
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut frame = wire::submit(id, work)?;
+        loop {
+            let worker = slot.worker(model, &self.0.launcher, |_| {}).await?;
+            fits(&worker.info)?;
+            match worker.submit(id, frame, place) {
+                Ok(ticket) => return Ok(ticket),
+                // It ended in between; asking again starts another one, or says why not.
+                Err(back) => (frame, place) = back,
+            }
+        }
+    }
+}
+
+fn not_found(error: ModelsError) -> Error {
+    let kind = match &error {
+        ModelsError::NotFound { name, near } => {
+            let hint = match near.as_slice() {
+                [] => "`inferno models list` shows those that there are.".to_owned(),
+                near => format!("Did you mean {}?", near.join(" or ")),
+            };
+            return Error::new(ErrorKind::NotFound, format!("no model is named {name:?}")).hint(hint);
+        }
+        ModelsError::NoModel { .. } => ErrorKind::NotFound,
+        ModelsError::InvalidName { .. } | ModelsError::Unusable { .. } => ErrorKind::Invalid,
+        ModelsError::Directory { .. } => ErrorKind::Internal,
+    };
+    Error::new(kind, error.to_string())
+}

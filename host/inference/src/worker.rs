@@ -1,0 +1,147 @@
+//! One loaded model: its process, the requests at it, and the tasks between them.
+
+use std::{sync::Arc, time::Duration};
+
+use inferno_backend::{Error, ErrorKind, ModelInfo, frames::Frame};
+use inferno_models::Model;
+use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    Config,
+    generation::Ticket,
+    process,
+    requests::{Closed, Place, Requests},
+    supervisor::{LastWords, Supervisor, Trouble, send, shutting_down},
+    wire::{self, Wire},
+};
+
+/// What starting a worker takes.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    pub(crate) config: Config,
+    /// Every task that owns a process; empty means that no process is left.
+    pub(crate) tasks: TaskTracker,
+    /// Ends every worker, loading ones too.
+    pub(crate) closing: CancellationToken,
+}
+
+/// A process that holds a model. When the last reference is gone, it ends.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) info: ModelInfo,
+    pub(crate) pid: u32,
+    requests: Arc<Requests>,
+    outbox: mpsc::UnboundedSender<Vec<u8>>,
+    _alive: DropGuard,
+}
+
+impl Worker {
+    /// Starts a process and has it load `model`. Must run to its end: it is what reaps the process.
+    pub(crate) async fn start(
+        model: &Model,
+        launcher: &Launcher,
+        progress: impl FnMut(f32),
+    ) -> Result<Self, Error> {
+        let name = &model.name;
+        let (mut child, socket) = process::spawn(&launcher.config)?;
+        let pid = child.id().unwrap_or_default();
+        let words = LastWords::follow(child.stderr.take(), name, pid);
+        let (read, mut write) = socket.into_split();
+        let mut wire = Wire::new(read);
+        let loading = async {
+            // A worker that has ended already is noticed, with its status, by reading.
+            write.write_all(&wire::load(model, &launcher.config)?).await.ok();
+            load(name, &mut wire, launcher.config.load_timeout, progress).await
+        };
+        let outcome = tokio::select! {
+            outcome = loading => outcome,
+            () = launcher.closing.cancelled() => Err(Trouble::Said(shutting_down(name))),
+        };
+        let info = match outcome {
+            Ok(info) => info,
+            Err(trouble) => {
+                drop((wire, write));
+                let error = trouble.told(name, &mut child).await;
+                tracing::warn!(model = name, pid, last_words = words.get().await, %error, "model not loaded");
+                return Err(error);
+            }
+        };
+        tracing::info!(model = name, pid, device = info.device, context = info.context, "model loaded");
+
+        let requests = Arc::new(Requests::default());
+        let retired = launcher.closing.child_token();
+        let (outbox, mail) = mpsc::unbounded_channel();
+        launcher.tasks.spawn(send(write, mail, retired.clone()));
+        let supervisor = Supervisor { name: name.clone(), pid, child, requests: Arc::clone(&requests), words };
+        launcher.tasks.spawn(supervisor.run(wire, retired.clone()));
+        Ok(Self { info, pid, requests, outbox, _alive: retired.drop_guard() })
+    }
+
+    /// Hands a request over. A worker that has ended gives it back.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        id: u64,
+        frame: Vec<u8>,
+        place: Place,
+    ) -> Result<Ticket, (Vec<u8>, Place)> {
+        let mailbox = match self.requests.open(id, place) {
+            Ok(mailbox) => mailbox,
+            Err(place) => return Err((frame, place)),
+        };
+        // Where nobody sends any more, the worker has ended, and the request learns it from its mailbox.
+        self.outbox.send(frame).ok();
+        Ok(Ticket::new(id, mailbox, Arc::clone(self)))
+    }
+
+    /// Asks the worker to end a request at the next token.
+    pub(crate) fn cancel(&self, id: u64) {
+        if let Ok(frame) = wire::cancel(id) {
+            self.outbox.send(frame).ok();
+        }
+    }
+
+    /// Why it takes nothing any more, if so.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.requests.closed()
+    }
+
+    /// It has answered some request.
+    pub(crate) fn served(&self) -> bool {
+        self.requests.served()
+    }
+
+    /// How many requests it has, cancelled ones that have not ended yet included.
+    pub(crate) fn load(&self) -> usize {
+        self.requests.len()
+    }
+}
+
+/// Follows a load to its end. `patience` is the longest time without a sign of progress.
+async fn load(
+    model: &str,
+    wire: &mut Wire,
+    patience: Duration,
+    mut progress: impl FnMut(f32),
+) -> Result<ModelInfo, Trouble> {
+    loop {
+        let frame = timeout(patience, wire.wait()).await.map_err(|_| {
+            let seconds = patience.as_secs_f32();
+            Error::new(ErrorKind::Timeout, format!("loading model {model} made no progress for {seconds} s"))
+                .hint("Raise the load timeout, or look at the disk that the model is on.")
+        })?;
+        match frame? {
+            None => return Err(Trouble::Ended),
+            Some(Frame::Progress(share)) => progress(share),
+            Some(Frame::Ready(info)) => return Ok(info),
+            Some(Frame::Failed(error)) => {
+                let message = format!("model {model} could not be loaded: {}", error.message);
+                return Err(Error { message, ..error }.into());
+            }
+            Some(frame) => return Err(Trouble::out_of_turn(&frame)),
+        }
+    }
+}
