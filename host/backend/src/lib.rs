@@ -6,13 +6,31 @@
 //!
 //! Backends written in Rust implement [`Backend`] and [`Model`] and call [`export_backend!`]; they see no C.
 
+pub mod abi;
 mod backend;
+mod backends;
+mod callbacks;
+mod confine;
 mod error;
+mod export;
+pub mod frames;
+mod library;
+mod loaded;
+mod output;
+mod stop;
 mod types;
+mod utf8;
+mod wire;
+pub mod worker;
 
 pub use backend::{Backend, Emit, Model};
+pub use backends::{BackendInfo, Backends};
 pub use error::{Error, ErrorKind};
+pub use export::Linked;
+pub use library::Library;
+pub use stop::{Stop, StopMatcher};
 pub use types::{
     Device, Embed, Event, Finish, Generate, Input, LoadOptions, Message, ModelInfo, Role, Sampling, Usage,
     Work,
 };
+pub use utf8::Utf8Assembler;

@@ -1,0 +1,85 @@
+//! Events and JSON as bytes: the same in the C ABI and in the worker's frames.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Error, Event, Finish, Usage, abi};
+
+#[derive(Serialize, Deserialize)]
+struct Started {
+    prompt_tokens: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Done {
+    finish: Finish,
+    usage: Usage,
+}
+
+/// What a backend says about itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Describe {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) formats: Vec<String>,
+}
+
+/// `value` as JSON; `what` names it in the error.
+pub(crate) fn to_json(what: &str, value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value)
+        .map_err(|error| Error::internal(format!("cannot write {what} as JSON: {error}")))
+}
+
+/// A value from JSON; `what` names it in the error.
+pub(crate) fn from_json<T: DeserializeOwned>(what: &str, json: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(json)
+        .map_err(|error| Error::internal(format!("{what} is not as expected: {error}")))
+}
+
+/// The event's kind, one of [`abi`]'s constants, and its data.
+pub(crate) fn encode_event(event: &Event) -> Result<(u32, Cow<'_, [u8]>), Error> {
+    Ok(match event {
+        Event::Started { prompt_tokens } => {
+            let json = to_json("the start of a request", &Started { prompt_tokens: *prompt_tokens })?;
+            (abi::STARTED, json.into())
+        }
+        Event::Text(text) => (abi::TEXT, text.as_bytes().into()),
+        Event::Embedding(vector) => {
+            (abi::EMBEDDING, vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into())
+        }
+        Event::Done { finish, usage } => {
+            let json = to_json("the end of a request", &Done { finish: *finish, usage: *usage })?;
+            (abi::DONE, json.into())
+        }
+        Event::Failed(error) => (abi::FAILED, to_json("an error", error)?.into()),
+    })
+}
+
+/// The opposite of [`encode_event`].
+pub(crate) fn decode_event(kind: u32, data: &[u8]) -> Result<Event, Error> {
+    match kind {
+        abi::STARTED => {
+            let Started { prompt_tokens } = from_json("the start of a request", data)?;
+            Ok(Event::Started { prompt_tokens })
+        }
+        abi::TEXT => match std::str::from_utf8(data) {
+            Ok(text) => Ok(Event::Text(text.to_owned())),
+            Err(error) => Err(Error::internal(format!("the text of an answer is not UTF-8: {error}"))),
+        },
+        abi::EMBEDDING => {
+            let (values, rest) = data.as_chunks::<4>();
+            if !rest.is_empty() {
+                let bytes = data.len();
+                return Err(Error::internal(format!("an embedding has {bytes} bytes, not a multiple of 4")));
+            }
+            Ok(Event::Embedding(values.iter().copied().map(f32::from_le_bytes).collect()))
+        }
+        abi::DONE => {
+            let Done { finish, usage } = from_json("the end of a request", data)?;
+            Ok(Event::Done { finish, usage })
+        }
+        abi::FAILED => Ok(Event::Failed(from_json("an error", data)?)),
+        other => Err(Error::internal(format!("there is no event of kind {other}"))),
+    }
+}
