@@ -5,20 +5,10 @@
 """
 import argparse
 
-import gguf
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from export import gguf_name
-from train import CONFIG, Model
-
-
-def load_gguf(path):
-    tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(path).tensors}
-    m = Model(CONFIG)
-    m.load_state_dict({n: torch.from_numpy(np.array(tensors[gguf_name(n)])) for n in m.state_dict()})
-    return m.eval()
+from train import CONFIG, Model, load_gguf
 
 
 @torch.no_grad()
@@ -43,7 +33,9 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
     torch.manual_seed(a.seed)
-    model, tok = load_gguf(a.gguf), Tokenizer.from_file(a.tokenizer)
+    model, tok = Model(CONFIG), Tokenizer.from_file(a.tokenizer)
+    load_gguf(model, tok, a.gguf)
+    model.eval()
     for q in a.prompts:
         print(f"> {q}\n" + generate(model, tok, f"<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n", a.temperature) + "\n")
 

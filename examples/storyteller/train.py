@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train the storyteller model on the CPU within a wall-clock budget.
 
-    python train.py --corpus corpus.jsonl --out run --minutes 24
+    python train.py --corpus corpus.jsonl --out run --minutes 24 [--init storyteller.gguf]
 
 Writes run/tokenizer.json, run/checkpoint.pt (every two minutes) and prints the
 validation loss. sample.py talks to a checkpoint, export.py turns it into GGUF.
@@ -94,6 +94,17 @@ def load(path):
     return m.eval(), ck
 
 
+def load_gguf(model, tok, path):
+    """Fill the model with the weights of a GGUF file that export.py wrote."""
+    import gguf
+    from export import gguf_name
+    reader = gguf.GGUFReader(path)
+    if reader.get_field("tokenizer.ggml.tokens").contents() != sorted(tok.get_vocab(), key=tok.get_vocab().get):
+        raise SystemExit(f"{path} has another tokenizer than this corpus gives: its weights would mean other tokens")
+    tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in reader.tensors}
+    model.load_state_dict({n: torch.from_numpy(np.array(tensors[gguf_name(n)])) for n in model.state_dict()})
+
+
 def make_tokenizer(docs, path):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     t = Tokenizer(models.BPE())
@@ -154,6 +165,7 @@ def main():
     p.add_argument("--corpus", default="corpus.jsonl")
     p.add_argument("--out", default="run")
     p.add_argument("--minutes", type=float, default=24)
+    p.add_argument("--init", help="go on from the weights of this GGUF file, whose tokenizer must be the corpus's")
     p.add_argument("--lr", type=float, default=2.5e-3)
     p.add_argument("--batch-tokens", type=int, default=3072)
     p.add_argument("--long-from", type=float, default=0.7,
@@ -169,6 +181,8 @@ def main():
     held = len(docs) // 100
     val, train = encode(tok, docs[:held]), encode(tok, docs[held:])
     model = Model(CONFIG)
+    if a.init:
+        load_gguf(model, tok, a.init)
     n = sum(x.numel() for x in model.parameters())
     print(f"{n} parameters, {len(train[0])} training tokens, {len(val[0])} held out", flush=True)
     opt = torch.optim.AdamW([

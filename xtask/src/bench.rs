@@ -1,0 +1,11 @@
+//! Benchmarks, always of the release build.
+
+use anyhow::Result;
+
+use crate::shell::{self, command};
+
+pub(crate) fn run(name: &str) -> Result<()> {
+    crate::setup::run()?;
+    shell::run(&mut command("cargo build --release --package inferno --package inferno-bench"))?;
+    shell::run(command("cargo run --release --quiet --package inferno-bench --").arg(name))
+}
