@@ -1,1 +1,23 @@
+//! Model files on disk: where they are, what their headers say, what they are called and what they hash to.
 //!
+//! [`Models`] finds them, [`gguf`] reads the headers without trusting one length in them, and [`validate()`] says in
+//! detail what is right and wrong with one file. Nothing here runs a model or reads tensor data.
+
+mod catalog;
+mod digest;
+mod discover;
+mod echo;
+mod error;
+mod format;
+pub mod gguf;
+mod header;
+mod inspect;
+mod models;
+mod names;
+mod validate;
+
+pub use error::ModelsError;
+pub use format::{Format, NotAModel};
+pub use header::Header;
+pub use models::{Builtin, Config, Listing, Model, Models};
+pub use validate::{Check, Report, validate};

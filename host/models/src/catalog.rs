@@ -1,0 +1,164 @@
+//! Gives every model one name that nothing else has, and finds models by any of their names.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use crate::{
+    Model,
+    digest::Digests,
+    discover::Candidate,
+    inspect::{Content, Files},
+};
+
+/// The models of one walk.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    pub(crate) models: Vec<Model>,
+    pub(crate) problems: Vec<(PathBuf, String)>,
+    by_name: HashMap<String, usize>,
+    /// Files that would have been models; asking for one by name tells what is wrong with it.
+    broken: HashMap<String, (PathBuf, String)>,
+}
+
+/// What looking up a name gives.
+pub(crate) enum Lookup<'a> {
+    Model(&'a Model),
+    Broken(&'a (PathBuf, String)),
+    Nothing,
+}
+
+struct Entry {
+    files: Files,
+    content: Content,
+    candidates: Vec<Candidate>,
+}
+
+impl Catalog {
+    /// Sorts out which candidates are the same file, what they are called, and which are broken. `read` tells what
+    /// is in the files.
+    pub(crate) fn build(
+        candidates: Vec<Candidate>,
+        problems: Vec<(PathBuf, String)>,
+        digests: &Arc<Digests>,
+        mut read: impl FnMut(&Files) -> Result<Content, String>,
+    ) -> Self {
+        let mut catalog = Self { problems, ..Self::default() };
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut by_file: HashMap<(u64, u64), Option<usize>> = HashMap::new();
+        let mut broken = Vec::new();
+        for candidate in candidates {
+            let files = match Files::find(&candidate.path) {
+                Ok(files) => files,
+                Err(why) => {
+                    broken.push((candidate, why));
+                    continue;
+                }
+            };
+            let Some(identity) = files.stamps.first().map(|stamp| (stamp.device, stamp.inode)) else {
+                continue;
+            };
+            match by_file.get(&identity) {
+                // The same file once more: one further name for it, and a broken file is one problem.
+                Some(Some(index)) => entries[*index].candidates.push(candidate),
+                Some(None) => {}
+                None => match read(&files) {
+                    Ok(content) => {
+                        by_file.insert(identity, Some(entries.len()));
+                        entries.push(Entry { files, content, candidates: vec![candidate] });
+                    }
+                    Err(why) => {
+                        by_file.insert(identity, None);
+                        broken.push((candidate, why));
+                    }
+                },
+            }
+        }
+        catalog.add_models(entries, digests);
+        for (candidate, why) in broken {
+            catalog.problems.push((candidate.path.clone(), why.clone()));
+            catalog.broken.entry(candidate.name).or_insert((candidate.path, why));
+        }
+        catalog
+    }
+
+    fn add_models(&mut self, entries: Vec<Entry>, digests: &Arc<Digests>) {
+        let mut further = Vec::new();
+        for Entry { files, content, mut candidates } in entries {
+            let Content::Model(format, header) = content else { continue };
+            if candidates.is_empty() {
+                continue;
+            }
+            let first = candidates.remove(0);
+            let name = self.free_name(&first);
+            let index = self.models.len();
+            self.by_name.insert(name.clone(), index);
+            self.models.push(Model {
+                name,
+                aliases: Vec::new(),
+                path: files.path.clone(),
+                format,
+                size: files.size(),
+                modified: files.modified(),
+                header: *header,
+                files,
+                digests: digests.clone(),
+            });
+            let names: Vec<String> = candidates.iter().map(|other| other.name.clone()).collect();
+            let shorts = first.short.into_iter().chain(candidates.into_iter().flat_map(|other| other.short));
+            further.push((index, names, shorts.collect::<HashSet<String>>()));
+        }
+        // Only now, since an alias must never take the name of another model.
+        for (index, names, _) in &further {
+            for name in names {
+                self.add_alias(name, *index);
+            }
+        }
+        let mut owners: HashMap<&str, u32> = HashMap::new();
+        for short in further.iter().flat_map(|(_, _, shorts)| shorts) {
+            *owners.entry(short).or_default() += 1;
+        }
+        for (index, _, shorts) in &further {
+            for short in shorts.iter().filter(|short| owners.get(short.as_str()) == Some(&1)) {
+                self.add_alias(short, *index);
+            }
+        }
+        for model in &mut self.models {
+            model.aliases.sort();
+        }
+    }
+
+    fn free_name(&self, candidate: &Candidate) -> String {
+        let numbered = (2..).map(|number: u64| format!("{}~{number}", candidate.qualified));
+        [candidate.name.clone(), candidate.qualified.clone()]
+            .into_iter()
+            .chain(numbered)
+            .find(|name| !self.by_name.contains_key(name))
+            .unwrap_or_default()
+    }
+
+    fn add_alias(&mut self, alias: &str, index: usize) {
+        if self.by_name.contains_key(alias) {
+            return;
+        }
+        self.by_name.insert(alias.to_owned(), index);
+        self.models[index].aliases.push(alias.to_owned());
+    }
+
+    /// Looks up a name or an alias, with or without the file's extension.
+    pub(crate) fn find(&self, name: &str) -> Lookup<'_> {
+        let bare = name.strip_suffix(".gguf").or_else(|| name.strip_suffix(".echo")).unwrap_or(name);
+        if let Some(model) = [name, bare].iter().find_map(|name| self.models.get(*self.by_name.get(*name)?)) {
+            return Lookup::Model(model);
+        }
+        let broken = self.broken.get(name).or_else(|| self.broken.get(bare));
+        broken.map_or(Lookup::Nothing, Lookup::Broken)
+    }
+
+    /// Every name by which a model is found.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+}

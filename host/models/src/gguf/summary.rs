@@ -1,0 +1,59 @@
+use std::collections::BTreeMap;
+
+use super::{Contents, GgufError, Part, types};
+use crate::Header;
+
+/// What the files of one model (the first part of a split model first) say together.
+pub(crate) fn summary(files: &[Contents]) -> Result<Header, GgufError> {
+    let Some(first) = files.first() else { return Ok(Header::default()) };
+    let metadata = &first.metadata;
+    let architecture = metadata.text("general.architecture").unwrap_or("unknown").to_owned();
+    let number = |key: &str| metadata.number(key).map_err(|error| error.part(Part::Metadata));
+    let of_architecture = |key: &str| number(&format!("{architecture}.{key}"));
+    let text = |key: &str| metadata.text(key).map(str::to_owned);
+    let tokens = metadata.array_length("tokenizer.ggml.tokens").and_then(|n| u32::try_from(n).ok());
+    Ok(Header {
+        name: text("general.name"),
+        parameters: files
+            .iter()
+            .flat_map(|file| &file.tensors)
+            .fold(0, |sum: u64, tensor| sum.saturating_add(tensor.elements)),
+        quantization: quantization(files, number("general.file_type")?),
+        context_length: of_architecture("context_length")?,
+        embedding_length: of_architecture("embedding_length")?,
+        layers: of_architecture("block_count")?,
+        vocab_size: tokens.or(of_architecture("vocab_size")?),
+        tokenizer: text("tokenizer.ggml.model"),
+        chat_template: text("tokenizer.chat_template"),
+        license: text("general.license"),
+        pooling: of_architecture("pooling_type")?.map(pooling),
+        tensors: files.iter().map(|file| file.tensors.len() as u64).sum(),
+        metadata_count: metadata.len(),
+        architecture,
+    })
+}
+
+/// What the file calls itself, or else the type that most of its numbers have.
+fn quantization(files: &[Contents], file_type: Option<u32>) -> String {
+    if let Some(name) = file_type.and_then(types::file_type) {
+        return name.to_owned();
+    }
+    let mut elements: BTreeMap<&str, u64> = BTreeMap::new();
+    for tensor in files.iter().flat_map(|file| &file.tensors) {
+        let sum = elements.entry(tensor.kind.name).or_default();
+        *sum = sum.saturating_add(tensor.elements);
+    }
+    let most = elements.into_iter().max_by_key(|&(_, elements)| elements);
+    most.map_or_else(|| "none".to_owned(), |(name, _)| name.to_owned())
+}
+
+fn pooling(number: u32) -> String {
+    match number {
+        0 => "none".to_owned(),
+        1 => "mean".to_owned(),
+        2 => "cls".to_owned(),
+        3 => "last".to_owned(),
+        4 => "rank".to_owned(),
+        number => number.to_string(),
+    }
+}
