@@ -1,0 +1,228 @@
+//! OpenAI's error envelope and its status codes.
+
+use std::time::Duration;
+
+use inferno_sdk::http::{BodyError, Response};
+use inferno_sdk::{Error, ErrorKind};
+use serde::Serialize;
+
+const INVALID: &str = "invalid_request_error";
+
+/// A refusal in OpenAI's form.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: u16,
+    kind: &'static str,
+    message: String,
+    param: Option<String>,
+    code: Option<&'static str>,
+    retry_after: Option<Duration>,
+    allow: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    r#type: &'a str,
+    param: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+impl ApiError {
+    fn new(status: u16, kind: &'static str, code: Option<&'static str>, message: String) -> Self {
+        Self { status, kind, message, param: None, code, retry_after: None, allow: None }
+    }
+
+    fn of_param(code: &'static str, param: impl Into<String>, message: String) -> Self {
+        Self { param: Some(param.into()), ..Self::new(400, INVALID, Some(code), message) }
+    }
+
+    /// The body is not JSON; `why` says where.
+    pub(crate) fn malformed(why: impl std::fmt::Display) -> Self {
+        let message = format!("We could not parse the JSON body of your request: {why}");
+        Self::new(400, INVALID, None, message)
+    }
+
+    /// A field that has to be there is not.
+    pub(crate) fn missing(param: &str) -> Self {
+        Self::of_param("missing_required_parameter", param, format!("Missing required parameter: '{param}'."))
+    }
+
+    /// A field is of another type.
+    pub(crate) fn wrong_type(param: &str, expected: &str, got: &str) -> Self {
+        let message = format!("Invalid type for '{param}': expected {expected}, but got {got} instead.");
+        Self::of_param("invalid_type", param, message)
+    }
+
+    /// A field has a value that it cannot have.
+    pub(crate) fn value(param: &str, why: impl std::fmt::Display) -> Self {
+        Self::of_param("invalid_value", param, format!("Invalid '{param}': {why}"))
+    }
+
+    /// A field asks for what is not there yet.
+    pub(crate) fn unsupported(param: &str, instead: &str) -> Self {
+        let message = format!("Unsupported parameter: '{param}' is not supported yet. {instead}");
+        Self::of_param("unsupported_parameter", param, message)
+    }
+
+    /// Nothing is at this path.
+    pub(crate) fn unknown_url(method: &str, path: &str) -> Self {
+        let message = format!(
+            "Unknown request URL: {method} {path}. There are /v1/models, /v1/chat/completions, /v1/completions and \
+             /v1/embeddings."
+        );
+        Self::new(404, INVALID, Some("unknown_url"), message)
+    }
+
+    /// The path takes other methods.
+    pub(crate) fn method(method: &str, path: &str, allow: &'static str) -> Self {
+        let message = format!("Not allowed to {method} on {path}. It takes {allow}.");
+        Self { allow: Some(allow), ..Self::new(405, INVALID, Some("method_not_allowed"), message) }
+    }
+
+    /// What the host said; `param` is the field that a fault of the request is blamed on.
+    pub(crate) fn host(error: Error, param: &str) -> Self {
+        let (status, kind, code, param) = match error.kind {
+            ErrorKind::Denied => (403, "permission_error", "permission_denied", None),
+            ErrorKind::NotFound => (404, INVALID, "model_not_found", Some("model")),
+            ErrorKind::Invalid => (400, INVALID, "invalid_value", Some(param)),
+            ErrorKind::ContextLength => (400, INVALID, "context_length_exceeded", Some(param)),
+            ErrorKind::Exhausted => (429, "rate_limit_error", "rate_limit_exceeded", None),
+            ErrorKind::Unavailable => (503, "server_error", "unavailable", None),
+            ErrorKind::Cancelled => (503, "server_error", "cancelled", None),
+            ErrorKind::Timeout => (504, "server_error", "timeout", None),
+            ErrorKind::Internal | ErrorKind::Other(_) => (500, "server_error", "internal_error", None),
+        };
+        let retry_after = match status {
+            429 | 503 => Some(error.retry_after.unwrap_or(Duration::from_secs(1))),
+            _ => error.retry_after,
+        };
+        Self {
+            param: param.map(str::to_owned),
+            retry_after,
+            ..Self::new(status, kind, Some(code), error.to_string())
+        }
+    }
+
+    /// The host stopped the work before the answer was whole.
+    pub(crate) fn cancelled() -> Self {
+        let message = "The host cancelled the work before the answer was whole.".to_owned();
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(503, "server_error", Some("cancelled"), message)
+        }
+    }
+
+    /// `{"error":{...}}`
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        crate::answer::json(&Envelope {
+            error: Body {
+                message: &self.message,
+                r#type: self.kind,
+                param: self.param.as_deref(),
+                code: self.code,
+            },
+        })
+    }
+
+    /// The whole answer.
+    pub(crate) fn into_response(self) -> Response {
+        let mut response =
+            Response::new(self.status, self.to_json()).header("content-type", "application/json");
+        if let Some(allow) = self.allow {
+            response = response.header("allow", allow);
+        }
+        if let Some(after) = self.retry_after {
+            // The first is HTTP's, in whole seconds; OpenAI's clients prefer the second.
+            let seconds = after.as_millis().div_ceil(1000).max(1);
+            response = response
+                .header("retry-after", seconds.to_string())
+                .header("retry-after-ms", after.as_millis().to_string());
+        }
+        response
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let code = match error {
+            BodyError::TooLarge(_) => Some("request_too_large"),
+            BodyError::Timeout => Some("request_timeout"),
+            BodyError::Broken(_) => None,
+        };
+        Self::new(error.status(), INVALID, code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::refused;
+
+    fn host(kind: ErrorKind) -> Error {
+        Error { kind, message: "It failed".into(), hint: Some("Do this.".into()), retry_after: None }
+    }
+
+    #[test]
+    fn each_kind_has_its_status_and_code() {
+        let check = |kind, status, param, code| {
+            refused::<()>(
+                Err(ApiError::host(host(kind), "messages")),
+                status,
+                param,
+                code,
+                "It failed. Do this.",
+            );
+        };
+        check(ErrorKind::Denied, 403, "", "permission_denied");
+        check(ErrorKind::NotFound, 404, "model", "model_not_found");
+        check(ErrorKind::Invalid, 400, "messages", "invalid_value");
+        check(ErrorKind::ContextLength, 400, "messages", "context_length_exceeded");
+        check(ErrorKind::Exhausted, 429, "", "rate_limit_exceeded");
+        check(ErrorKind::Unavailable, 503, "", "unavailable");
+        check(ErrorKind::Cancelled, 503, "", "cancelled");
+        check(ErrorKind::Timeout, 504, "", "timeout");
+        check(ErrorKind::Internal, 500, "", "internal_error");
+        check(ErrorKind::Other("new".into()), 500, "", "internal_error");
+    }
+
+    #[test]
+    fn retry_after_is_in_seconds_rounded_up() {
+        let header = |kind, after: Option<u64>| {
+            let error = Error { retry_after: after.map(Duration::from_millis), ..host(kind) };
+            let response = ApiError::host(error, "messages").into_response();
+            let get = |name| response.get_header(name).map(str::to_owned);
+            (get("retry-after"), get("retry-after-ms"))
+        };
+        let both = |seconds: &str, millis: &str| (Some(seconds.to_owned()), Some(millis.to_owned()));
+        assert_eq!(header(ErrorKind::Exhausted, Some(2300)), both("3", "2300"));
+        assert_eq!(header(ErrorKind::Unavailable, Some(20)), both("1", "20"));
+        assert_eq!(header(ErrorKind::Unavailable, None), both("1", "1000"));
+        assert_eq!(header(ErrorKind::Invalid, None), (None, None));
+    }
+
+    #[test]
+    fn what_the_host_enforced_on_the_body_keeps_its_status() {
+        refused::<()>(Err(BodyError::TooLarge(Some(8)).into()), 413, "", "request_too_large", "8 bytes");
+        refused::<()>(Err(BodyError::Timeout.into()), 408, "", "request_timeout", "in time");
+        refused::<()>(Err(BodyError::Broken("reset".into()).into()), 400, "", "", "reset");
+    }
+
+    #[test]
+    fn the_envelope_is_json_whatever_the_message() {
+        let error = ApiError::value("stop", "\"quoted\"\n\u{1}");
+        let json: serde_json::Value = serde_json::from_slice(&error.to_json()).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"error": {
+                "message": "Invalid 'stop': \"quoted\"\n\u{1}", "type": "invalid_request_error",
+                "param": "stop", "code": "invalid_value",
+            }})
+        );
+    }
+}

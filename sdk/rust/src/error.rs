@@ -1,0 +1,116 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::bindings::inferno::host::types as wit;
+
+/// What kind of failure it was; for programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The user did not grant this. The hint is the line that would grant it.
+    Denied,
+    /// No such model, key or plugin. The hint names near ones.
+    NotFound,
+    /// The request cannot work as it is: a value out of range, a feature that the model lacks.
+    Invalid,
+    /// The prompt and the answer do not fit the model's context. The message says both numbers.
+    ContextLength,
+    /// A queue is full or a budget is spent: trying later may help.
+    Exhausted,
+    /// Not now: the model is loading or its worker has just died.
+    Unavailable,
+    /// The deadline passed.
+    Timeout,
+    /// The work was cancelled.
+    Cancelled,
+    /// A fault of the host or of the model's backend.
+    Internal,
+    /// A kind that this version of the interface has no word for.
+    Other(String),
+}
+
+/// A failure that the host reports.
+///
+/// As text it is the message and, where there is one, the hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// For programs.
+    pub kind: ErrorKind,
+    /// What happened, where; one sentence for people.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// When trying again may help, from now.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) if self.message.ends_with(['.', '?', '!']) => write!(f, " {hint}"),
+            Some(hint) => write!(f, ". {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<wit::Error> for Error {
+    fn from(error: wit::Error) -> Self {
+        Self {
+            kind: match error.kind {
+                wit::ErrorKind::Denied => ErrorKind::Denied,
+                wit::ErrorKind::NotFound => ErrorKind::NotFound,
+                wit::ErrorKind::Invalid => ErrorKind::Invalid,
+                wit::ErrorKind::ContextLength => ErrorKind::ContextLength,
+                wit::ErrorKind::Exhausted => ErrorKind::Exhausted,
+                wit::ErrorKind::Unavailable => ErrorKind::Unavailable,
+                wit::ErrorKind::Timeout => ErrorKind::Timeout,
+                wit::ErrorKind::Cancelled => ErrorKind::Cancelled,
+                wit::ErrorKind::Internal => ErrorKind::Internal,
+                wit::ErrorKind::Other(word) => ErrorKind::Other(word),
+            },
+            message: error.message,
+            hint: error.hint,
+            retry_after: error.retry_after_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_follows_the_message_as_a_sentence() {
+        let error = |message: &str, hint: Option<&str>| {
+            Error {
+                kind: ErrorKind::NotFound,
+                message: message.into(),
+                hint: hint.map(Into::into),
+                retry_after: None,
+            }
+            .to_string()
+        };
+        assert_eq!(
+            error("no model \"stry\"", Some("Did you mean story?")),
+            "no model \"stry\". Did you mean story?"
+        );
+        assert_eq!(error("It is gone.", Some("Look.")), "It is gone. Look.");
+        assert_eq!(error("It is gone", None), "It is gone");
+    }
+
+    #[test]
+    fn nothing_is_lost_on_the_way_from_the_host() {
+        let error = Error::from(wit::Error {
+            kind: wit::ErrorKind::Other("rain".into()),
+            message: "wet".into(),
+            hint: Some("umbrella".into()),
+            retry_after_ms: Some(1500),
+        });
+        assert_eq!(error.kind, ErrorKind::Other("rain".into()));
+        assert_eq!(error.hint.as_deref(), Some("umbrella"));
+        assert_eq!(error.retry_after, Some(Duration::from_millis(1500)));
+    }
+}
