@@ -1,0 +1,49 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// What the listener allows. Every limit is always on; the defaults suit a machine of one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen. Port 0 takes a free one, see [`crate::Server::local_addr`].
+    pub addr: SocketAddr,
+    /// Open connections. One more is answered 503 and closed.
+    pub max_connections: usize,
+    /// Header fields of one request. More are answered 431.
+    pub max_headers: usize,
+    /// Bytes of all header names and values of one request, at most 64 KiB. More are answered 431.
+    pub max_header_bytes: usize,
+    /// Bytes of the request target. More are answered 414.
+    pub max_uri_bytes: usize,
+    /// How long a client may take for the head of one request, and how long a kept connection may wait idle for the
+    /// next. A client that began a head is answered 408; an idle connection is closed without a word.
+    pub header_timeout: Duration,
+    /// Bytes of a request body. More are answered 413.
+    pub max_body: u64,
+    /// How long a client may send nothing in the middle of its body. Longer is answered 408.
+    pub body_idle_timeout: Duration,
+    /// How long the whole body may take, however steadily it trickles. Longer is answered 408.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer that waits for it. Longer closes the connection, and so frees
+    /// what the answer holds.
+    pub write_timeout: Duration,
+    /// How long requests in flight may go on after a shutdown has begun.
+    pub drain: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            max_connections: 1024,
+            max_headers: 64,
+            max_header_bytes: 32 * 1024,
+            max_uri_bytes: 8 * 1024,
+            header_timeout: Duration::from_secs(30),
+            max_body: 8 * 1024 * 1024,
+            body_idle_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(120),
+            write_timeout: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

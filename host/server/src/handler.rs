@@ -1,0 +1,62 @@
+use futures::future::BoxFuture;
+use http::{Request, Response, StatusCode};
+use inferno_sandbox::{Body, Caller, Plugin};
+
+/// Why a handler has no answer of its own; the host words one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What stands for it in HTTP, 4xx or 5xx.
+    pub status: StatusCode,
+    /// What happened and what to do about it, for the client.
+    pub message: String,
+}
+
+/// What the listener needs of a plugin, and all that it knows about one.
+pub trait Handler: Send + Sync + 'static {
+    /// For messages and the log.
+    fn name(&self) -> &str;
+    /// The paths whose requests it wants, such as `/v1`; a request goes to the longest that fits.
+    fn mounts(&self) -> Vec<String>;
+    /// How the host words its own refusals there: a text in which `$message`, `$kind` and `$status` become JSON
+    /// values. None: problem+json, RFC 9457.
+    fn error_body(&self) -> Option<&str>;
+    /// Answers a request. Dropping the future or the answer's body ends the work.
+    fn handle(
+        &self,
+        caller: Caller,
+        request: Request<Body>,
+    ) -> BoxFuture<'_, Result<Response<Body>, Failure>>;
+}
+
+impl From<inferno_sandbox::Error> for Failure {
+    fn from(error: inferno_sandbox::Error) -> Self {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let message = match error.hint() {
+            Some(hint) => format!("{error}\n{hint}"),
+            None => error.to_string(),
+        };
+        Self { status, message }
+    }
+}
+
+impl Handler for Plugin {
+    fn name(&self) -> &str {
+        Plugin::name(self)
+    }
+
+    fn mounts(&self) -> Vec<String> {
+        self.http_mounts()
+    }
+
+    fn error_body(&self) -> Option<&str> {
+        Plugin::error_body(self)
+    }
+
+    fn handle(
+        &self,
+        caller: Caller,
+        request: Request<Body>,
+    ) -> BoxFuture<'_, Result<Response<Body>, Failure>> {
+        Box::pin(async move { Ok(Plugin::handle(self, caller, request).await?) })
+    }
+}

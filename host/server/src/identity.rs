@@ -1,0 +1,79 @@
+//! Who a request is for. Keys are not asked for until the first one exists, and from then on always.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
+use inferno_store::{Store, StoreError};
+
+use crate::refusal::Refusal;
+
+/// The other header in which clients send their key.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The tenant of a server without keys.
+const LOCAL: &str = "local";
+
+/// The tenant that a request's key belongs to. A store that cannot answer lets nobody in.
+pub(crate) async fn tenant(store: &Store, headers: &HeaderMap) -> Result<String, Refusal> {
+    let secret = secret(headers).map(str::to_owned);
+    let store = store.clone();
+    let look_up = move || look_up(&store, secret.as_deref());
+    match tokio::task::spawn_blocking(look_up).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "API keys cannot be read");
+            Err(Refusal::internal("API keys cannot be read; the server's log says why"))
+        }
+        Err(error) => {
+            tracing::error!(%error, "looking up an API key failed");
+            Err(Refusal::internal("API keys cannot be read; the server's log says why"))
+        }
+    }
+}
+
+fn look_up(store: &Store, secret: Option<&str>) -> Result<Result<String, Refusal>, StoreError> {
+    if !store.any_keys()? {
+        return Ok(Ok(LOCAL.to_owned()));
+    }
+    let Some(secret) = secret else {
+        return Ok(Err(Refusal::unauthenticated(
+            "this server needs an API key: send it as `Authorization: Bearer inf-...`",
+        )));
+    };
+    Ok(match store.identify(secret)? {
+        Some(key) => Ok(key.tenant),
+        None => Err(Refusal::unauthenticated("this API key is not known here, or it was removed")),
+    })
+}
+
+/// What was sent as a key, from whichever header has one.
+fn secret(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
+    });
+    bearer.or_else(|| headers.get(API_KEY)?.to_str().ok().map(str::trim))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_found_in_both_headers() {
+        let of = |pairs: &[(HeaderName, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            secret(&headers).map(str::to_owned)
+        };
+        assert_eq!(of(&[(AUTHORIZATION, "Bearer inf-a")]).as_deref(), Some("inf-a"));
+        assert_eq!(of(&[(AUTHORIZATION, "bearer  inf-a")]).as_deref(), Some("inf-a"));
+        assert_eq!(of(&[(API_KEY, "inf-b")]).as_deref(), Some("inf-b"));
+        assert_eq!(of(&[(AUTHORIZATION, "Basic eA=="), (API_KEY, "inf-b")]).as_deref(), Some("inf-b"));
+        assert_eq!(of(&[(AUTHORIZATION, "inf-a")]), None);
+        assert_eq!(of(&[]), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! Which plugin a path belongs to. Paths are compared segment by segment after percent-decoding, so that no spelling
+//! of a path reaches another plugin, or other rules, than its plain spelling does.
+
+use std::sync::Arc;
+
+use percent::decode;
+
+use crate::Error;
+use crate::handler::Handler;
+
+/// Answered by the host itself.
+pub(crate) const HEALTH: &str = "health";
+
+/// Why a path is refused before it is compared with anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadPath {
+    #[error("the path has an empty segment (`//`)")]
+    Empty,
+    #[error("the path has a `.` or `..` segment")]
+    Dots,
+    #[error("the path has a `%` that is not followed by two hexadecimal digits, or that encodes a NUL byte")]
+    Escape,
+    #[error("the path does not begin with `/`")]
+    Relative,
+}
+
+/// A path as its decoded segments. An encoded slash stays inside its segment; a slash at the end changes nothing.
+pub(crate) fn segments(path: &str) -> Result<Vec<Vec<u8>>, BadPath> {
+    let path = path.strip_prefix('/').ok_or(BadPath::Relative)?;
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.split('/').map(segment).collect()
+}
+
+fn segment(text: &str) -> Result<Vec<u8>, BadPath> {
+    if text.is_empty() {
+        return Err(BadPath::Empty);
+    }
+    let bytes = decode(text.as_bytes()).ok_or(BadPath::Escape)?;
+    if bytes.contains(&0) {
+        return Err(BadPath::Escape);
+    }
+    let climbs = |part: &[u8]| part == b"." || part == b"..";
+    if bytes.split(|byte| matches!(byte, b'/' | b'\\')).any(climbs) {
+        return Err(BadPath::Dots);
+    }
+    Ok(bytes)
+}
+
+mod percent {
+    /// The bytes that a percent-encoded text stands for; none where an escape is malformed.
+    pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text.iter();
+        while let Some(&byte) = rest.next() {
+            if byte == b'%' {
+                bytes.push(digit(rest.next()?)? << 4 | digit(rest.next()?)?);
+            } else {
+                bytes.push(byte);
+            }
+        }
+        Some(bytes)
+    }
+
+    fn digit(byte: &u8) -> Option<u8> {
+        let value = char::from(*byte).to_digit(16)?;
+        u8::try_from(value).ok()
+    }
+}
+
+struct Mount {
+    path: String,
+    segments: Vec<Vec<u8>>,
+    handler: Arc<dyn Handler>,
+}
+
+/// All mounts, the longest first.
+pub(crate) struct Mounts(Vec<Mount>);
+
+impl Mounts {
+    pub(crate) fn new(handlers: Vec<Arc<dyn Handler>>) -> Result<Self, Error> {
+        let mut mounts: Vec<Mount> = Vec::new();
+        for handler in handlers {
+            for path in handler.mounts() {
+                let mount = mount(path, &handler)?;
+                if let Some(taken) = mounts.iter().find(|other| other.segments == mount.segments) {
+                    return Err(Error::MountTaken {
+                        path: mount.path,
+                        first: taken.handler.name().to_owned(),
+                        second: handler.name().to_owned(),
+                    });
+                }
+                mounts.push(mount);
+            }
+        }
+        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.segments.len()));
+        Ok(Self(mounts))
+    }
+
+    /// The handler with the longest mount that the path begins with.
+    pub(crate) fn find(&self, path: &[Vec<u8>]) -> Option<&Arc<dyn Handler>> {
+        self.0.iter().find(|mount| path.starts_with(&mount.segments)).map(|mount| &mount.handler)
+    }
+
+    /// For a message: where something is mounted.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|mount| mount.path.as_str())
+    }
+}
+
+fn mount(path: String, handler: &Arc<dyn Handler>) -> Result<Mount, Error> {
+    let refuse = |path: &str, reason| Error::Mount {
+        plugin: handler.name().to_owned(),
+        path: path.to_owned(),
+        reason,
+    };
+    if path.contains(['%', '?', '#', '\\']) || path.contains(|c: char| !c.is_ascii_graphic()) {
+        return Err(refuse(&path, "a mount is a plain path without escapes, such as /v1"));
+    }
+    if path.len() > 1 && path.ends_with('/') {
+        return Err(refuse(&path, "leave out the slash at the end"));
+    }
+    let segments = segments(&path).map_err(|bad| {
+        refuse(
+            &path,
+            match bad {
+                BadPath::Empty => "it has an empty segment",
+                BadPath::Dots => "it has a `.` or `..` segment",
+                BadPath::Escape => "it has an escape",
+                BadPath::Relative => "it must begin with `/`",
+            },
+        )
+    })?;
+    if segments.first().is_some_and(|first| first == HEALTH.as_bytes()) {
+        return Err(refuse(&path, "/health belongs to the host"));
+    }
+    Ok(Mount { path, segments, handler: Arc::clone(handler) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(path: &str) -> Result<Vec<String>, BadPath> {
+        Ok(segments(path)?.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect())
+    }
+
+    #[test]
+    fn one_path_has_one_form() {
+        assert_eq!(text("/v1/chat").unwrap(), ["v1", "chat"]);
+        assert_eq!(text("/v1/chat/").unwrap(), ["v1", "chat"]);
+        assert_eq!(text("/%76%31/ch%61t").unwrap(), ["v1", "chat"]);
+        assert_eq!(text("/").unwrap(), Vec::<String>::new());
+        assert_eq!(text("/v1/models/org%2Fname").unwrap(), ["v1", "models", "org/name"]);
+        assert_eq!(text("/v1/a..b/...").unwrap(), ["v1", "a..b", "..."]);
+    }
+
+    #[test]
+    fn tricks_are_refused() {
+        for (path, bad) in [
+            ("//v1", BadPath::Empty),
+            ("/v1//chat", BadPath::Empty),
+            ("/v1/chat//", BadPath::Empty),
+            ("//", BadPath::Empty),
+            ("/v1/../admin", BadPath::Dots),
+            ("/./v1", BadPath::Dots),
+            ("/v1/%2e%2E/admin", BadPath::Dots),
+            ("/v1/..%2fadmin", BadPath::Dots),
+            ("/v1/a%2F..%2fadmin", BadPath::Dots),
+            ("/v1/..%5cadmin", BadPath::Dots),
+            ("/v1/%zz", BadPath::Escape),
+            ("/v1/%2", BadPath::Escape),
+            ("/v1/a%00b", BadPath::Escape),
+            ("v1", BadPath::Relative),
+            ("*", BadPath::Relative),
+        ] {
+            assert_eq!(segments(path), Err(bad), "{path}");
+        }
+    }
+}

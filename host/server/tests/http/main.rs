@@ -1,0 +1,11 @@
+//! The listener as its clients see it: raw sockets in front, handlers made for each test behind.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod identity;
+mod kit;
+mod limits;
+mod log;
+mod requests;
+mod shutdown;
+mod streams;
