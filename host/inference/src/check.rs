@@ -38,7 +38,9 @@ pub(crate) fn can_generate(model: &str, info: &ModelInfo, chat: bool) -> Result<
         return Err(Error::invalid(format!("model {model} makes embeddings and writes no text")));
     }
     if chat && !info.chats {
-        return Err(Error::invalid(format!("model {model} has no chat template")).hint("Send a plain prompt."));
+        return Err(
+            Error::invalid(format!("model {model} has no chat template")).hint("Send a plain prompt.")
+        );
     }
     Ok(())
 }

@@ -15,12 +15,7 @@ use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Completion, Config, Generation, check,
-    generation::Ticket,
-    lock,
-    slot::Slot,
-    wire,
-    worker::Launcher,
+    Completion, Config, Generation, check, generation::Ticket, lock, slot::Slot, wire, worker::Launcher,
 };
 
 /// Runs models: starts a worker for each when it is first wanted, and hands requests to it. Clones are one.
@@ -153,7 +148,10 @@ impl Inference {
         let slots: Vec<_> = lock(&self.0.slots).values().cloned().collect();
         let drained = timeout(drain, join_all(slots.iter().map(|slot| slot.drained()))).await;
         if drained.is_err() {
-            tracing::warn!(?drain, "requests are cut off, since they took longer to end than a shutdown waits");
+            tracing::warn!(
+                ?drain,
+                "requests are cut off, since they took longer to end than a shutdown waits"
+            );
         }
         closing.cancel();
         tasks.wait().await;

@@ -137,7 +137,8 @@ mod tests {
         }
     }
 
-    const DONE: Event = Event::Done { finish: Finish::Stop, usage: Usage { prompt_tokens: 3, output_tokens: 2 } };
+    const DONE: Event =
+        Event::Done { finish: Finish::Stop, usage: Usage { prompt_tokens: 3, output_tokens: 2 } };
 
     #[test]
     fn waiting_texts_are_one_event_and_the_end_comes_after_them() {
@@ -165,7 +166,10 @@ mod tests {
         assert!(mailbox.put(Event::Embedding(vec![1.0])).is_none());
         mailbox.put(DONE).expect("the end wakes").wake();
         let Poll::Ready(Ok(whole)) = mailbox.poll_whole(&mut context) else { panic!("it has ended") };
-        assert_eq!((whole.text.as_str(), whole.vectors, whole.done.usage.output_tokens), ("a", vec![vec![1.0]], 2));
+        assert_eq!(
+            (whole.text.as_str(), whole.vectors, whole.done.usage.output_tokens),
+            ("a", vec![vec![1.0]], 2)
+        );
     }
 
     #[test]

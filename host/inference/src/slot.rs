@@ -113,10 +113,11 @@ impl Slot {
             Way::Wait(load) => load,
         };
         loop {
-            match &*load.borrow_and_update() {
-                Load::Share(share) => progress(*share),
+            let share = match &*load.borrow_and_update() {
+                Load::Share(share) => *share,
                 Load::Over(outcome) => return outcome.clone(),
-            }
+            };
+            progress(share);
             if load.changed().await.is_err() {
                 // The task that loads tells its outcome, unless the runtime takes it down.
                 return Err(shutting_down(&self.name));

@@ -66,7 +66,8 @@ impl Worker {
             Err(trouble) => {
                 drop((wire, write));
                 let error = trouble.told(name, &mut child).await;
-                tracing::warn!(model = name, pid, last_words = words.get().await, %error, "model not loaded");
+                let last_words = words.get().await;
+                tracing::warn!(model = name, pid, last_words, %error, "model not loaded");
                 return Err(error);
             }
         };
@@ -76,7 +77,8 @@ impl Worker {
         let retired = launcher.closing.child_token();
         let (outbox, mail) = mpsc::unbounded_channel();
         launcher.tasks.spawn(send(write, mail, retired.clone()));
-        let supervisor = Supervisor { name: name.clone(), pid, child, requests: Arc::clone(&requests), words };
+        let supervisor =
+            Supervisor { name: name.clone(), pid, child, requests: Arc::clone(&requests), words };
         launcher.tasks.spawn(supervisor.run(wire, retired.clone()));
         Ok(Self { info, pid, requests, outbox, _alive: retired.drop_guard() })
     }

@@ -1,0 +1,9 @@
+//! Real worker processes with the `echo` backend: what comes out of them, and what happens when they do not behave.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "in a test, that is how to fail")]
+
+mod kit;
+mod loading;
+mod queue;
+mod stream;
+mod supervision;
