@@ -1,1 +1,40 @@
+//! Runs GGUF models with llama.cpp.
 //!
+//! A loaded model works on several requests at once: every step decodes one token of each running request and a
+//! piece of the prompts that are still being read, in one batch. A request keeps its whole documented context, since
+//! the cache of each sequence is its own; requests beyond the sequences wait in the order in which they came.
+//!
+//! What counts as what:
+//! - Context: what the model was trained with or what was asked for, whichever is less. Without a wish it is at most
+//!   4,096 tokens, and less where the caches of all sequences together would need more than 4 GiB.
+//! - Prompt tokens: all that the model reads, the chat template's included. A prompt that leaves no room for an answer
+//!   is refused, never cut.
+//! - Output tokens: what the model chose, without the token that ends an answer.
+//! - Penalties look at the answer only, the whole of it; not at the prompt.
+//! - Control tokens are recognised in raw prompts and in what a chat template writes, but not in what the messages of
+//!   a chat say: there they are plain text.
+//! - Reproducibility: a seed (or temperature 0) gives the same text again as long as rounding agrees. llama.cpp may
+//!   round differently when other requests share a batch, which can tip a near tie between two tokens.
+
+mod clock;
+mod controls;
+mod embed;
+mod facts;
+mod generate;
+mod json;
+mod load;
+mod model;
+mod native;
+mod plan;
+mod prompt;
+mod sample;
+mod template;
+mod text;
+
+pub use load::Gguf;
+
+/// This backend, linked into the program.
+#[must_use]
+pub fn backend() -> inferno_backend::Linked {
+    inferno_backend::Linked::of::<Gguf>()
+}

@@ -1,0 +1,157 @@
+//! The backend: opens files and finds devices.
+
+use std::fs::File;
+use std::io::{ErrorKind as IoKind, Read};
+use std::path::Path;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+
+use inferno_backend::{Backend, Device, Error, ErrorKind, LoadOptions, Model};
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::{LlamaBackendDeviceType, list_llama_ggml_backend_devices};
+
+use crate::facts::Facts;
+use crate::model::GgufModel;
+use crate::native;
+use crate::plan::Plan;
+
+/// The release of the bindings, which each pin one state of llama.cpp.
+const BINDINGS: &str = "0.1.160";
+
+/// Runs GGUF models with llama.cpp.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gguf;
+
+impl Backend for Gguf {
+    fn name(&self) -> &'static str {
+        "gguf"
+    }
+
+    fn version(&self) -> String {
+        format!("{} (llama.cpp of llama-cpp-2 {BINDINGS})", env!("CARGO_PKG_VERSION"))
+    }
+
+    fn formats(&self) -> &'static [&'static str] {
+        &["gguf"]
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        native::quiet_log();
+        let devices = list_llama_ggml_backend_devices().into_iter();
+        devices
+            .map(|device| Device {
+                name: device.name,
+                description: device.description,
+                memory: device.memory_total.try_into().unwrap_or(u64::MAX),
+            })
+            .collect()
+    }
+
+    fn load(&self, options: &LoadOptions, progress: &mut dyn FnMut(f32)) -> Result<Box<dyn Model>, Error> {
+        Plan::check(options)?;
+        check_file(&options.path)?;
+        let backend = start()?;
+        let model = read(backend, &options.path, progress)?;
+        let named = |error: Error| {
+            let message = format!("cannot use {}: {}", options.path.display(), error.message);
+            Error { message, ..error }
+        };
+        let facts = Facts::of(&model).map_err(named)?;
+        let plan = Plan::of(options, &facts);
+        Ok(Box::new(GgufModel::new(backend, model, facts, plan, device()).map_err(named)?))
+    }
+}
+
+/// Starts llama.cpp, once for each process.
+fn start() -> Result<&'static LlamaBackend, Error> {
+    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
+    native::quiet_log();
+    let backend = BACKEND.get_or_init(|| LlamaBackend::init().map_err(|error| error.to_string()));
+    backend.as_ref().map_err(|error| Error::internal(format!("llama.cpp does not start: {error}")))
+}
+
+/// Tells a file that is missing or something else altogether from one that llama.cpp should judge.
+fn check_file(path: &Path) -> Result<(), Error> {
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    match read {
+        Ok(()) if &magic == b"GGUF" => Ok(()),
+        Ok(()) => Err(not_gguf(path)),
+        Err(error) if error.kind() == IoKind::UnexpectedEof => Err(not_gguf(path)),
+        Err(error) => {
+            let kind = match error.kind() {
+                IoKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Invalid,
+            };
+            Err(Error::new(kind, format!("cannot read {}: {error}", path.display())))
+        }
+    }
+}
+
+fn not_gguf(path: &Path) -> Error {
+    Error::invalid(format!("{} is not a GGUF file: it does not begin with the letters GGUF", path.display()))
+}
+
+/// Lets llama.cpp read the file.
+///
+/// It calls back with its progress while it reads. That happens on a thread of its own, so that the call goes through
+/// a channel, which unlike a borrowed closure lives long enough for the wrapper.
+fn read(backend: &LlamaBackend, path: &Path, progress: &mut dyn FnMut(f32)) -> Result<LlamaModel, Error> {
+    let (sender, shares) = mpsc::channel();
+    let loaded = thread::scope(|scope| {
+        let loader = scope.spawn(move || {
+            native::collect_errors(|| {
+                let params = LlamaModelParams::default()
+                    .with_progress_callback(move |share| sender.send(share).is_ok());
+                LlamaModel::load_from_file(backend, path, &params)
+            })
+        });
+        shares.iter().for_each(progress);
+        loader.join()
+    });
+    let (model, log) = loaded.map_err(|_| Error::internal("the thread that loads the model panicked"))?;
+    model.map_err(|error| {
+        let reason = reason(&log).unwrap_or_else(|| error.to_string());
+        Error::invalid(format!("llama.cpp cannot load {}: {reason}", path.display()))
+            .hint("if the file was copied or downloaded, check that it is complete")
+    })
+}
+
+/// The line of the log that says most: llama.cpp goes from the cause to the general.
+fn reason(log: &str) -> Option<String> {
+    let line = log.lines().map(str::trim).find(|line| !line.is_empty())?;
+    // Lines begin with the name of a function.
+    let told = line.split_once(": ").filter(|(name, _)| !name.contains(' ')).map_or(line, |(_, told)| told);
+    let told = told.strip_prefix("error loading model: ").unwrap_or(told);
+    Some(told.to_owned())
+}
+
+/// Where the model computes: llama.cpp takes graphics processors that it was built for, else the processor.
+fn device() -> String {
+    let devices = list_llama_ggml_backend_devices();
+    let fast = devices.into_iter().find(|device| {
+        matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
+    });
+    fast.map_or_else(|| "CPU".to_owned(), |device| device.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_first_line_without_decoration() {
+        let log = "llama_model_load: error loading model: tensor 'a: b' is not within the file\nx: failed to load model\n";
+        assert_eq!(reason(log).unwrap(), "tensor 'a: b' is not within the file");
+        assert_eq!(reason("\n"), None);
+    }
+
+    #[test]
+    fn the_version_names_the_bindings_that_are_used() {
+        let manifest = include_str!("../../../../Cargo.toml");
+        assert!(manifest.contains(&format!("llama-cpp-2 = \"={BINDINGS}\"")));
+        assert!(Gguf.version().contains(BINDINGS));
+    }
+}

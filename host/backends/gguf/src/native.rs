@@ -1,0 +1,108 @@
+//! The only `unsafe` of this crate: what the safe wrapper of llama.cpp lacks.
+#![expect(unsafe_code, reason = "llama.cpp is C++; each block carries its argument")]
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_char, c_void};
+use std::io::Write;
+use std::ops::{Deref, DerefMut};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use llama_cpp_2::LlamaContextLoadError;
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_sys_2 as sys;
+
+#[cfg(feature = "export")]
+inferno_backend::export_backend!(crate::Gguf);
+
+/// A context that keeps its model alive.
+///
+/// The wrapper's context borrows the model, which no struct that owns both could express.
+pub(crate) struct Context {
+    /// Declared before `_model`, and therefore dropped before it.
+    inner: LlamaContext<'static>,
+    _model: Arc<LlamaModel>,
+}
+
+impl Context {
+    /// Makes a context for the model.
+    pub(crate) fn new(
+        backend: &LlamaBackend,
+        model: &Arc<LlamaModel>,
+        params: LlamaContextParams,
+    ) -> Result<Self, LlamaContextLoadError> {
+        let kept = Arc::clone(model);
+        // SAFETY: an `Arc`'s value does not move, and `kept` holds it until after `inner` is dropped (fields drop in
+        // the order of declaration). Nothing hands out `inner` by value, so that it cannot outlive `kept`.
+        let lasting: &'static LlamaModel = unsafe { &*Arc::as_ptr(&kept) };
+        let inner = lasting.new_context(backend, params)?;
+        Ok(Self { inner, _model: kept })
+    }
+}
+
+impl Deref for Context {
+    type Target = LlamaContext<'static>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl DerefMut for Context {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.inner
+    }
+}
+
+/// The level of the last line, which a continuation shares.
+static LEVEL: AtomicU32 = AtomicU32::new(sys::GGML_LOG_LEVEL_NONE);
+
+thread_local! {
+    /// Errors that llama.cpp logs on this thread while someone collects them.
+    static ERRORS: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Sends llama.cpp's warnings and errors to standard error and drops the rest of its log.
+pub(crate) fn quiet_log() {
+    // SAFETY: `log` lives as long as the program, has the signature that llama.cpp calls, and uses no user data.
+    unsafe { sys::llama_log_set(Some(log), ptr::null_mut()) };
+}
+
+/// Runs `work` and returns what llama.cpp logged as errors on this thread meanwhile, which is then not printed.
+pub(crate) fn collect_errors<T>(work: impl FnOnce() -> T) -> (T, String) {
+    ERRORS.set(Some(String::new()));
+    let value = work();
+    (value, ERRORS.take().unwrap_or_default())
+}
+
+unsafe extern "C" fn log(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
+    let level = if level == sys::GGML_LOG_LEVEL_CONT {
+        LEVEL.load(Ordering::Relaxed)
+    } else {
+        LEVEL.store(level, Ordering::Relaxed);
+        level
+    };
+    if text.is_null() || (level != sys::GGML_LOG_LEVEL_WARN && level != sys::GGML_LOG_LEVEL_ERROR) {
+        return;
+    }
+    // SAFETY: llama.cpp passes NUL-terminated text that is valid for this call, and null was excluded.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let collected = level == sys::GGML_LOG_LEVEL_ERROR
+        && ERRORS
+            .try_with(|errors| {
+                let Ok(mut errors) = errors.try_borrow_mut() else { return false };
+                errors.as_mut().is_some_and(|errors| {
+                    errors.push_str(&text);
+                    true
+                })
+            })
+            .unwrap_or(false);
+    if !collected {
+        // A log that cannot be written is not worth a failure.
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}

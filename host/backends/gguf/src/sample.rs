@@ -1,0 +1,106 @@
+//! How the next token is chosen.
+
+use std::hash::{BuildHasher, RandomState};
+
+use inferno_backend::Sampling;
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+
+/// Chooses the tokens of one request.
+pub(crate) enum Chooser {
+    /// Always the likeliest.
+    Greedy,
+    /// llama.cpp's samplers, built once for each request.
+    Chain(LlamaSampler),
+}
+
+impl Chooser {
+    /// For these settings; `window` is how many tokens an answer may have at most.
+    pub(crate) fn new(sampling: &Sampling, vocabulary: i32, window: u32) -> Self {
+        let penalised = sampling.repeat_penalty != 1.0
+            || sampling.presence_penalty != 0.0
+            || sampling.frequency_penalty != 0.0;
+        let greedy = sampling.temperature == 0.0;
+        if greedy && !penalised {
+            return Self::Greedy;
+        }
+        let mut chain = Vec::with_capacity(6);
+        if penalised {
+            chain.push(LlamaSampler::penalties(
+                vocabulary,
+                i32::try_from(window).unwrap_or(i32::MAX),
+                sampling.repeat_penalty,
+                sampling.frequency_penalty,
+                sampling.presence_penalty,
+            ));
+        }
+        if greedy {
+            chain.push(LlamaSampler::greedy());
+            return Self::Chain(LlamaSampler::chain(chain, true));
+        }
+        // top-k first: what follows then sorts and sums a few tokens instead of the whole vocabulary.
+        if sampling.top_k > 0 {
+            chain.push(LlamaSampler::top_k(i32::try_from(sampling.top_k).unwrap_or(i32::MAX)));
+        }
+        if sampling.top_p < 1.0 {
+            chain.push(LlamaSampler::top_p(sampling.top_p, 1));
+        }
+        if sampling.min_p > 0.0 {
+            chain.push(LlamaSampler::min_p(sampling.min_p, 1));
+        }
+        chain.push(LlamaSampler::temp(sampling.temperature));
+        chain.push(LlamaSampler::dist(seed(sampling.seed)));
+        Self::Chain(LlamaSampler::chain(chain, true))
+    }
+
+    /// The next token, from the logits of this row of the batch.
+    pub(crate) fn next(&mut self, context: &LlamaContext<'_>, row: i32) -> LlamaToken {
+        match self {
+            Self::Greedy => likeliest(context.get_logits_ith(row)),
+            Self::Chain(chain) => chain.sample(context, row),
+        }
+    }
+}
+
+/// The first of the greatest logits.
+fn likeliest(logits: &[f32]) -> LlamaToken {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (token, &logit) in (0..).zip(logits) {
+        if logit > best.1 {
+            best = (token, logit);
+        }
+    }
+    LlamaToken(best.0)
+}
+
+/// llama.cpp's generator takes 32 bits, and takes the greatest value for "a random one".
+fn seed(wish: Option<u64>) -> u32 {
+    let wide = wish.unwrap_or_else(|| RandomState::new().hash_one(0));
+    // Every bit of the wish counts, so that seeds that differ anywhere give different texts (splitmix64).
+    let mut mixed = wide.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed >> 32) as u32).min(u32::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bits_of_a_seed_count() {
+        let seeds: std::collections::HashSet<u32> =
+            (0..64).map(|bit| seed(Some(1 << bit))).chain([seed(Some(0)), seed(Some(u64::MAX))]).collect();
+        assert_eq!(seeds.len(), 66);
+        assert_eq!(seed(Some(7)), seed(Some(7)));
+        assert_ne!(seed(None), seed(None));
+    }
+
+    #[test]
+    fn the_likeliest_is_the_first_of_the_greatest() {
+        assert_eq!(likeliest(&[0.0, 3.0, -1.0, 3.0]).0, 1);
+        assert_eq!(likeliest(&[f32::NAN, f32::NAN]).0, 0, "a broken model must not crash");
+        assert_eq!(likeliest(&[f32::NAN, -4.0]).0, 1);
+    }
+}

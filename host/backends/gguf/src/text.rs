@@ -1,0 +1,44 @@
+//! From the bytes of tokens to text that may be shown.
+
+use inferno_backend::{StopMatcher, Utf8Assembler};
+
+/// The text of one answer.
+pub(crate) struct Text {
+    characters: Utf8Assembler,
+    /// Absent where there is nothing to look for.
+    stops: Option<StopMatcher>,
+}
+
+impl Text {
+    /// Ends at the first of these texts.
+    pub(crate) fn new(stops: Vec<String>) -> Self {
+        let stops = stops.iter().any(|stop| !stop.is_empty()).then(|| StopMatcher::new(stops));
+        Self { characters: Utf8Assembler::default(), stops }
+    }
+
+    /// Takes a token's bytes; returns what may be shown, and whether a stop text ended the answer.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> (String, bool) {
+        let text = self.characters.push(bytes);
+        match &mut self.stops {
+            None => (text, false),
+            Some(_) if text.is_empty() => (text, false),
+            Some(stops) => {
+                let stop = stops.push(&text);
+                (stop.emit, stop.stopped)
+            }
+        }
+    }
+
+    /// What was held back when the answer ends otherwise, and whether a stop text came up in it.
+    pub(crate) fn finish(&mut self) -> (String, bool) {
+        let text = self.characters.finish();
+        match &mut self.stops {
+            None => (text, false),
+            Some(stops) => {
+                let stop = stops.push(&text);
+                let rest = if stop.stopped { String::new() } else { stops.finish() };
+                (stop.emit + &rest, stop.stopped)
+            }
+        }
+    }
+}
