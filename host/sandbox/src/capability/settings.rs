@@ -1,0 +1,16 @@
+//! `inferno:host/settings`: what the user set for the plugin. Needs no grant: it is the plugin's own.
+
+use wasmtime::component::Linker;
+
+use super::bindings::inferno::host::settings;
+use crate::state::{Host, State};
+
+pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    settings::add_to_linker::<_, Host>(linker, |state| state)
+}
+
+impl settings::Host for State {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.shared.settings.get(&key).map(ToString::to_string))
+    }
+}

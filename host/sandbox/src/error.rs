@@ -1,0 +1,91 @@
+//! What can go wrong around a plugin.
+
+use crate::limits::Limit;
+
+/// What kind of failure it was; for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The package's `plugin.toml` is wrong.
+    Manifest,
+    /// The grants file is wrong.
+    Grants,
+    /// The component is not valid WebAssembly.
+    Compile,
+    /// The component does not fit this host: it imports or exports something else.
+    Link,
+    /// The plugin does not play the role that was asked of it.
+    Role,
+    /// A limit was reached, and the call was ended.
+    Limit(Limit),
+    /// The plugin's code failed: it trapped.
+    Trap,
+    /// The plugin ended the call with an error of its own, which stands for this HTTP status.
+    Answer(u16),
+    /// Too many calls are at work already; later may help.
+    Busy,
+    /// A fault of the host: the disk, the engine.
+    Host,
+}
+
+/// A failure that says what happened, where, and what to do.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The HTTP status that stands for it where no plugin has answered.
+    pub fn status(&self) -> u16 {
+        match self.kind {
+            ErrorKind::Answer(status) => status,
+            ErrorKind::Busy => 503,
+            ErrorKind::Limit(Limit::Wall) => 504,
+            _ => 500,
+        }
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Why a body ended early. Request bodies may end in any of them; a response's body only in [`BodyError::Plugin`].
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The request's body is larger than the server takes.
+    #[error("the request's body is larger than {limit} bytes")]
+    TooLarge {
+        /// What the server takes at most, in bytes.
+        limit: u64,
+    },
+    /// The client sent nothing for too long.
+    #[error("the client sent nothing for too long")]
+    TimedOut,
+    /// The client went away or broke the protocol.
+    #[error("the request's body broke off: {0}")]
+    Disconnected(String),
+    /// The plugin failed after it had begun its answer.
+    #[error(transparent)]
+    Plugin(#[from] Error),
+}

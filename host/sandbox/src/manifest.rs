@@ -1,0 +1,265 @@
+//! `plugin.toml`: who a plugin is, which roles it plays, what it asks for and how little it gets by with.
+
+use serde::Deserialize;
+
+use crate::error::{Error, ErrorKind};
+use crate::grant::Capabilities;
+use crate::limits::Lowered;
+use crate::strict;
+
+/// The version of the interfaces in `wit/` that this host speaks.
+const WIT: &str = "0.1";
+
+/// A manifest that has been read and checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Who it is.
+    pub plugin: About,
+    /// The roles that it plays; at least one.
+    #[serde(default)]
+    pub roles: Roles,
+    /// What it asks for.
+    #[serde(default)]
+    pub asks: Capabilities,
+    /// Limits below the host's.
+    #[serde(default)]
+    pub limits: Lowered,
+}
+
+/// The `[plugin]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// Lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Three numbers, as in `1.2.0`, and whatever follows a hyphen.
+    pub version: String,
+    /// One line for people.
+    pub description: String,
+    /// An SPDX expression.
+    pub license: String,
+    /// The version of the interfaces that it was built for.
+    pub wit: String,
+}
+
+/// The `[roles]` table.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Roles {
+    /// It answers HTTP requests.
+    pub http: Option<HttpRole>,
+    /// It is a verb of the command line.
+    pub command: Option<CommandRole>,
+}
+
+impl Roles {
+    /// Their names.
+    pub fn names(&self) -> Vec<&'static str> {
+        let roles = [self.http.is_some().then_some("http"), self.command.is_some().then_some("command")];
+        roles.into_iter().flatten().collect()
+    }
+}
+
+/// The `[roles.http]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpRole {
+    /// The paths under which it answers, such as `/v1`.
+    pub mounts: Vec<String>,
+    /// How the host words its own refusals under these mounts. `$message` and `$kind` stand for JSON strings,
+    /// `$status` for a number. Absent: RFC 9457 problem details.
+    #[serde(default)]
+    pub error_body: Option<String>,
+}
+
+/// The `[roles.command]` table.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandRole {}
+
+impl Manifest {
+    /// Reads the text of a `plugin.toml`; `file` is its name, for errors.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
+        let manifest: Self =
+            strict::from_toml(file, text).map_err(|message| Error::new(ErrorKind::Manifest, message))?;
+        manifest.check().map_err(|problem| Error::new(ErrorKind::Manifest, format!("{file}: {problem}")))?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let About { name, version, wit, .. } = &self.plugin;
+        if !is_name(name) {
+            return Err(format!(
+                "plugin.name is {name:?}; use 1 to 64 lower-case letters, digits and hyphens, and begin with a letter"
+            ));
+        }
+        if !is_version(version) {
+            return Err(format!("plugin.version is {version:?}; write three numbers, such as \"1.2.0\""));
+        }
+        if wit != WIT {
+            return Err(format!(
+                "plugin.wit is \"{wit}\", but this host speaks \"{WIT}\"; use a version of the plugin built for \"{WIT}\", or another version of inferno"
+            ));
+        }
+        if self.roles.names().is_empty() {
+            return Err("the plugin plays no role; add [roles.http] or [roles.command]".to_owned());
+        }
+        if let Some(http) = &self.roles.http {
+            check_mounts(&http.mounts)?;
+            http.error_body.as_deref().map_or(Ok(()), check_error_body)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn is_version(version: &str) -> bool {
+    let numbers = version.split_once('-').map_or(version, |(numbers, _)| numbers);
+    let parts: Vec<&str> = numbers.split('.').collect();
+    version.len() <= 64
+        && version.bytes().all(|b| b.is_ascii_graphic())
+        && parts.len() == 3
+        && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn check_mounts(mounts: &[String]) -> Result<(), String> {
+    if mounts.is_empty() {
+        return Err("roles.http.mounts is empty; name at least one path, such as \"/v1\"".to_owned());
+    }
+    for (index, mount) in mounts.iter().enumerate() {
+        let segments = mount.strip_prefix('/');
+        let fine = mount == "/"
+            || segments.is_some_and(|rest| {
+                rest.split('/').all(|segment| {
+                    !matches!(segment, "" | "." | "..")
+                        && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+                })
+            });
+        if !fine {
+            return Err(format!(
+                "roles.http.mounts has {mount:?}; write a path such as \"/v1\": letters, digits and -_.~ between slashes, none at the end"
+            ));
+        }
+        if mounts[..index].contains(mount) {
+            return Err(format!("roles.http.mounts names {mount:?} twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_error_body(template: &str) -> Result<(), String> {
+    for rest in template.split('$').skip(1) {
+        let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+        if !matches!(name.as_str(), "message" | "kind" | "status") {
+            return Err(format!(
+                "roles.http.error_body has \"${name}\"; it may use $message, $kind and $status"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::units::Size;
+
+    pub(crate) const FULL: &str = r#"
+[plugin]
+name = "acme-redact"
+version = "1.2.0"
+description = "Masks e-mail addresses"
+license = "MIT"
+wit = "0.1"
+
+[roles.http]
+mounts = ["/v1", "/acme/x"]
+error_body = '{"error":{"message":$message,"type":$kind,"code":$status}}'
+
+[asks]
+inference = { models = ["guard-*"], tokens_per_call = 512 }
+kv = true
+
+[limits]
+memory = "32MiB"
+"#;
+
+    #[test]
+    fn a_whole_manifest_is_read() {
+        let manifest = Manifest::parse("plugin.toml", FULL).unwrap();
+        assert_eq!(manifest.plugin.name, "acme-redact");
+        assert_eq!(manifest.roles.names(), ["http"]);
+        assert_eq!(manifest.roles.http.unwrap().mounts, ["/v1", "/acme/x"]);
+        assert!(manifest.asks.kv && !manifest.asks.models);
+        assert_eq!(manifest.limits.memory, Some(Size::mib(32)));
+    }
+
+    #[test]
+    fn errors_say_what_and_where() {
+        let check = |from: &str, to: &str, expect: &str| {
+            assert!(FULL.contains(from), "{from}");
+            let error = Manifest::parse("plugin.toml", &FULL.replacen(from, to, 1)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Manifest);
+            assert_eq!(error.to_string(), expect);
+        };
+        check("memory =", "memroy =", "plugin.toml:18: unknown key \"memroy\"; did you mean \"memory\"?");
+        check("kv =", "vk =", "plugin.toml:15: unknown key \"vk\"; did you mean \"kv\"?");
+        check("[roles.http]", "[roles.htpp]", "plugin.toml:9: unknown key \"htpp\"; did you mean \"http\"?");
+        check(
+            "kv = true",
+            "network = true",
+            "plugin.toml:15: unknown key \"network\"; known here: inference, models, kv",
+        );
+        check("license = \"MIT\"\n", "", "plugin.toml:2: missing field `license`");
+        check(
+            "\"32MiB\"",
+            "\"32MB\"",
+            "plugin.toml:18: \"32MB\" is not a size; write a whole number and a unit, such as \"64MiB\" (B, KiB, MiB, GiB)",
+        );
+        check(
+            "wit = \"0.1\"",
+            "wit = \"0.2\"",
+            "plugin.toml: plugin.wit is \"0.2\", but this host speaks \"0.1\"; use a version of the plugin built for \"0.1\", or another version of inferno",
+        );
+        check(
+            "acme-redact",
+            "../x",
+            "plugin.toml: plugin.name is \"../x\"; use 1 to 64 lower-case letters, digits and hyphens, and begin with a letter",
+        );
+        check(
+            "1.2.0",
+            "1.2",
+            "plugin.toml: plugin.version is \"1.2\"; write three numbers, such as \"1.2.0\"",
+        );
+        check(
+            "$status}",
+            "$code}",
+            "plugin.toml: roles.http.error_body has \"$code\"; it may use $message, $kind and $status",
+        );
+        check("\"/acme/x\"", "\"/v1\"", "plugin.toml: roles.http.mounts names \"/v1\" twice");
+        for mount in ["v1", "/v1/", "/a/../b", "//", "/a b", ""] {
+            let error =
+                Manifest::parse("plugin.toml", &FULL.replacen("/acme/x", mount, 1)).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("plugin.toml: roles.http.mounts has {mount:?}; write a path")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_plugin_plays_a_role() {
+        let (head, _) = FULL.split_once("[roles.http]").unwrap();
+        let error = Manifest::parse("plugin.toml", head).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "plugin.toml: the plugin plays no role; add [roles.http] or [roles.command]"
+        );
+    }
+}

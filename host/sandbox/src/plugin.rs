@@ -1,0 +1,147 @@
+//! A plugin that has been loaded: checked, linked and ready for calls.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::call::Terms;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
+use crate::grant::{Capabilities, Granted};
+use crate::limits::{Limit, Limits, Meter};
+use crate::manifest::Manifest;
+use crate::package::Origin;
+use crate::role::command::Command;
+use crate::role::http::Service;
+use crate::state::{Caller, Shared, State, Surroundings};
+
+/// A loaded plugin. Clones are one: they share its allowance of calls.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) manifest: Manifest,
+    pub(crate) origin: Origin,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) http: Option<Service>,
+    pub(crate) command: Option<Command>,
+    pub(crate) http_limits: Arc<Limits>,
+    pub(crate) command_limits: Arc<Limits>,
+    /// One permit for each call that may be at work.
+    pub(crate) calls: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.name())
+            .field("digest", &self.digest())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.inner.manifest.plugin.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.inner.manifest.plugin.version
+    }
+
+    /// What it says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.inner.manifest
+    }
+
+    /// What its grant is bound to: `sha256:` and a hash over manifest and component.
+    pub fn digest(&self) -> &str {
+        &self.inner.shared.effect.digest
+    }
+
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.inner.origin
+    }
+
+    /// The roles that it plays.
+    pub fn roles(&self) -> Vec<&'static str> {
+        self.inner.manifest.roles.names()
+    }
+
+    /// What it asks for.
+    pub fn asked(&self) -> &Capabilities {
+        &self.inner.shared.effect.asked
+    }
+
+    /// What it was granted, and by whom. It may do what it asked for and was granted.
+    pub fn granted(&self) -> &Granted {
+        &self.inner.shared.effect.granted
+    }
+
+    /// The limits of a call over HTTP.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.http_limits
+    }
+
+    /// The paths under which it answers; none if it does not play that role.
+    pub fn http_mounts(&self) -> Vec<String> {
+        self.inner.manifest.roles.http.as_ref().map(|http| http.mounts.clone()).unwrap_or_default()
+    }
+
+    /// How the host is to word its own refusals under these mounts: a text in which `$message` and `$kind` stand for
+    /// JSON strings and `$status` for a number.
+    pub fn error_body(&self) -> Option<&str> {
+        self.inner.manifest.roles.http.as_ref()?.error_body.as_deref()
+    }
+
+    pub(crate) fn plays_no(&self, role: &str) -> Error {
+        Error::new(
+            ErrorKind::Role,
+            format!(
+                "plugin \"{}\" does not play the role {role}; its plugin.toml names {}",
+                self.name(),
+                self.roles().join(", ")
+            ),
+        )
+    }
+
+    /// Makes room for a call and a fresh store for it.
+    pub(crate) fn begin(
+        &self,
+        caller: Caller,
+        limits: &Arc<Limits>,
+        around: &Surroundings<'_>,
+    ) -> Result<(wasmtime::Store<State>, Terms), Error> {
+        let Inner { engine, shared, calls, .. } = &*self.inner;
+        let Ok(own) = calls.clone().try_acquire_owned() else {
+            return Err(Limit::ConcurrentCalls.reached(self.name(), limits));
+        };
+        let Ok(pooled) = engine.slots.clone().try_acquire_owned() else {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!(
+                    "plugin \"{}\" cannot be called now: all places for calls of plugins are taken",
+                    self.name()
+                ),
+            )
+            .with_hint("try again later, or raise the number of calls that the host runs at once"));
+        };
+        let meter = Arc::new(Meter::new(limits));
+        let state = State::new(shared.clone(), caller, limits.clone(), meter.clone(), around);
+        let (store, ticking) = engine.store(state);
+        let terms = Terms {
+            plugin: self.name().to_owned(),
+            limits: limits.clone(),
+            meter,
+            _held: ([own, pooled], ticking),
+        };
+        Ok((store, terms))
+    }
+}

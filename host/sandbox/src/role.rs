@@ -1,0 +1,4 @@
+//! What a plugin can be to its users.
+
+pub(crate) mod command;
+pub(crate) mod http;

@@ -1,0 +1,147 @@
+//! The http role: a plugin answers requests under the paths that its manifest names.
+
+mod answer;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION};
+use http::uri::{Authority, Scheme};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::oneshot;
+use wasmtime::component::{Component, InstancePre};
+use wasmtime_wasi_http::p3::Request;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::{Error as WasiError, FieldMap, WasiBody};
+
+use crate::call::Call;
+use crate::error::{BodyError, Error, ErrorKind};
+use crate::link;
+use crate::plugin::Plugin;
+use crate::state::{Caller, NoOutgoing, State, Surroundings};
+use answer::{Answer, Work};
+
+/// A body on its way in or out.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A component that was found to play the role.
+pub(crate) type Service = ServicePre<State>;
+
+pub(crate) fn service(
+    plugin: &str,
+    component: &Component,
+    instance: &InstancePre<State>,
+) -> Result<Service, Error> {
+    ServicePre::new(instance.clone())
+        .map_err(|_| link::missing_role(plugin, "http", "wasi:http/handler@0.3.0", component))
+}
+
+impl Plugin {
+    /// Has the plugin answer a request.
+    ///
+    /// An error means that there is no answer. Once there is one, its body streams as the plugin writes it, and ends
+    /// in [`BodyError::Plugin`] if the plugin fails on the way. Dropping the body before its end drops the instance,
+    /// and with it whatever the plugin had under way, such as a generation.
+    ///
+    /// The body drives the instance, so it must be polled for the plugin to get on, and not from inside another
+    /// plugin's call. The plugin does not see who asks: the headers that carry keys are taken out.
+    pub async fn handle(
+        &self,
+        caller: Caller,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, Error> {
+        let service = self.inner.http.clone().ok_or_else(|| self.plays_no("http"))?;
+        let (mut store, terms) = self.begin(caller, &self.inner.http_limits, &Surroundings::Service)?;
+        let (sender, mut receiver) = oneshot::channel::<http::Response<WasiBody>>();
+        let request = incoming(request);
+        let name = self.name().to_owned();
+        let mut call = Call::new(terms, async move {
+            let service = service.instantiate_async(&mut store).await?;
+            let answering = async |access: &wasmtime::component::Accessor<State>| {
+                let response = match service.handle(access, request).await? {
+                    Ok(response) => response,
+                    Err(code) => return Err(wasmtime::Error::from(refused(&name, &code))),
+                };
+                let response = access.with(|mut access| response.into_http(&mut access, async { Ok(()) }))?;
+                // Nobody waits any longer if the client has gone away; then this future is about to be dropped.
+                let _ = sender.send(response);
+                poll_fn(|cx| access.poll_no_interesting_tasks(cx)).await;
+                Ok(())
+            };
+            store.run_concurrent(answering).await?
+        });
+        let (response, work) = poll_fn(|cx| {
+            let work = Pin::new(&mut call).poll(cx);
+            if let Poll::Ready(Err(error)) = work {
+                return Poll::Ready(Err(error));
+            }
+            match Pin::new(&mut receiver).poll(cx) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok((response, work.is_ready()))),
+                _ if work.is_ready() => Poll::Ready(Err(Error::new(
+                    ErrorKind::Trap,
+                    format!("plugin \"{}\" ended without an answer", self.name()),
+                ))),
+                _ => Poll::Pending,
+            }
+        })
+        .await
+        .map(|(response, ended)| (response, if ended { Work::Ended(Ok(())) } else { Work::Running(call) }))?;
+        Ok(response.map(|body| Answer::new(body, work, self.name()).boxed_unsync()))
+    }
+}
+
+fn incoming(request: http::Request<Body>) -> Request {
+    let (parts, body) = request.into_parts();
+    let mut headers = parts.headers;
+    let uri = parts.uri.into_parts();
+    let from_header = || headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let authority = uri.authority.or_else(from_header);
+    // Who asks is the host's business; a plugin learns nothing that it could use elsewhere.
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, http::HeaderName::from_static("x-api-key")] {
+        headers.remove(name);
+    }
+    let (request, _sent) = Request::new(
+        parts.method,
+        uri.scheme.or(Some(Scheme::HTTP)),
+        authority,
+        uri.path_and_query,
+        FieldMap::new_immutable(&mut NoOutgoing, headers),
+        None,
+        body.map_err(to_wasi),
+    );
+    request
+}
+
+/// How the end of a request's body looks to the plugin, which words the refusal in its own dialect.
+fn to_wasi(error: BodyError) -> WasiError {
+    match error {
+        BodyError::TooLarge { limit } => WasiError::HttpRequestBodySize(Some(limit)),
+        BodyError::TimedOut => WasiError::ConnectionReadTimeout,
+        BodyError::Disconnected(_) => WasiError::ConnectionTerminated,
+        BodyError::Plugin(error) => WasiError::InternalError(Some(error.to_string())),
+    }
+}
+
+/// The plugin chose to end the call with an error in place of a response.
+fn refused(plugin: &str, code: &ErrorCode) -> Error {
+    let status = match code {
+        ErrorCode::HttpRequestBodySize(_) => 413,
+        ErrorCode::ConnectionReadTimeout => 408,
+        ErrorCode::HttpRequestUriTooLong => 414,
+        ErrorCode::HttpRequestHeaderSectionSize(_) | ErrorCode::HttpRequestHeaderSize(_) => 431,
+        ErrorCode::HttpRequestMethodInvalid => 405,
+        ErrorCode::HttpRequestDenied => 403,
+        ErrorCode::HttpRequestLengthRequired => 411,
+        ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpProtocolError => 400,
+        _ => 500,
+    };
+    let text = match code {
+        ErrorCode::InternalError(Some(text)) => text.clone(),
+        code => format!("{code:?}"),
+    };
+    Error::new(ErrorKind::Answer(status), format!("plugin \"{plugin}\" answered with an error: {text}"))
+}
