@@ -1,1 +1,66 @@
+//! What must outlive a process: key-value pairs of plugins, and the API keys of tenants, in one SQLite file.
 //!
+//! Several processes may have the file open at once; every change is one transaction that is on the disk when the
+//! call returns. All calls block: call them from a blocking thread where others must not wait.
+
+mod database;
+mod error;
+mod keys;
+mod kv;
+
+use std::{path::Path, sync::Arc};
+
+pub use error::StoreError;
+pub use keys::{DEFAULT_TENANT, KeyInfo, NewKey};
+pub use kv::{DEFAULT_QUOTA, MAX_KEY, MAX_VALUE, Space};
+
+use database::Database;
+
+/// The durable state. Clones share the open file.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    quota: u64,
+}
+
+struct Inner {
+    database: Database,
+    keys: keys::Cache,
+    /// Milliseconds since 1970.
+    clock: Box<dyn Fn() -> i64 + Send + Sync>,
+}
+
+impl Store {
+    /// Opens the file, making it (and its directory) where it is not there. Blocks.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::new(Database::open(path)?, Box::new(system_time)))
+    }
+
+    /// A store that lives as long as the value, for tests.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Ok(Self::new(Database::in_memory()?, Box::new(system_time)))
+    }
+
+    fn new(database: Database, clock: Box<dyn Fn() -> i64 + Send + Sync>) -> Self {
+        let inner = Inner { database, keys: keys::Cache::default(), clock };
+        Self { inner: Arc::new(inner), quota: DEFAULT_QUOTA }
+    }
+
+    /// The same store with another limit on the bytes of each space ([`DEFAULT_QUOTA`] otherwise). Only calls through
+    /// the returned value and its clones obey it.
+    #[must_use]
+    pub fn with_quota(self, bytes: u64) -> Self {
+        Self { quota: bytes, ..self }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("quota", &self.quota).finish_non_exhaustive()
+    }
+}
+
+fn system_time() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
