@@ -70,8 +70,7 @@ fn restrict(_needs: &Needs<'_>) -> Option<String> {
 #[cfg(target_os = "linux")]
 fn readable(needs: &Needs<'_>) -> Vec<PathBuf> {
     /// Shared libraries that a backend opens late, such as a GPU driver's, and what such drivers read.
-    const LIBRARIES: &[&str] =
-        &["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share", "/opt", "/nix/store"];
+    const LIBRARIES: &[&str] = &["/lib", "/lib64", "/usr", "/opt", "/nix/store", "/run/opengl-driver"];
     const SYSTEM: &[&str] =
         &["/proc", "/sys", "/dev/null", "/dev/urandom", "/etc/ld.so.cache", "/etc/vulkan", "/etc/OpenCL"];
     let mut paths: Vec<PathBuf> = LIBRARIES.iter().chain(SYSTEM).map(PathBuf::from).collect();

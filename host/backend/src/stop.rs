@@ -90,3 +90,131 @@ impl Needle {
         (self.matched == self.text.len()).then_some(self.matched)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matcher(stops: &[&str]) -> StopMatcher {
+        StopMatcher::new(stops.iter().map(|&stop| stop.to_owned()).collect())
+    }
+
+    /// What each push shows, then `|` where a stop came, else what the end shows.
+    fn shown(stops: &[&str], pieces: &[&str]) -> Vec<String> {
+        let mut matcher = matcher(stops);
+        let mut shown = Vec::new();
+        for piece in pieces {
+            let stop = matcher.push(piece);
+            shown.push(stop.emit);
+            if stop.stopped {
+                shown.push("|".into());
+                assert_eq!(matcher.push("more"), Stop { emit: String::new(), stopped: true });
+                assert_eq!(matcher.finish(), "");
+                return shown;
+            }
+        }
+        shown.push(matcher.finish());
+        shown
+    }
+
+    #[test]
+    fn without_stop_texts_all_is_shown_at_once() {
+        assert_eq!(shown(&[], &["a", "b"]), ["a", "b", ""]);
+        assert_eq!(shown(&[""], &["a", "b"]), ["a", "b", ""]);
+    }
+
+    #[test]
+    fn ends_before_a_stop_text() {
+        assert_eq!(shown(&["STOP"], &["go STOP on"]), ["go ", "|"]);
+        assert_eq!(shown(&["\n"], &["\n"]), ["", "|"]);
+    }
+
+    #[test]
+    fn holds_back_what_may_become_a_stop_text() {
+        assert_eq!(shown(&["STOP"], &["go S", "TO", "P on"]), ["go ", "", "", "|"]);
+        assert_eq!(shown(&["STOP"], &["go S", "TO", "RE"]), ["go ", "", "STORE", ""]);
+        assert_eq!(shown(&["STOP"], &["go S", "TO"]), ["go ", "", "STO"]);
+        assert_eq!(shown(&["</s>", "User:"], &["yes <", "User", ":"]), ["yes ", "<", "", "|"]);
+    }
+
+    #[test]
+    fn finds_a_stop_text_that_begins_inside_a_false_start() {
+        assert_eq!(shown(&["aab"], &["aa", "a", "b"]), ["", "a", "", "|"]);
+        assert_eq!(shown(&["abcabd", "cabc"], &["abcab", "c"]), ["", "ab", "|"]);
+    }
+
+    #[test]
+    fn the_first_to_be_complete_ends_the_answer_and_of_several_the_longest() {
+        assert_eq!(shown(&["abcd", "bc"], &["abcd"]), ["a", "|"]);
+        assert_eq!(shown(&["c", "abc"], &["xabc"]), ["x", "|"]);
+    }
+
+    #[test]
+    fn characters_stay_whole() {
+        // `ö` and `ü` share their first byte, as do the two faces their first three.
+        assert_eq!(shown(&["ö"], &["ü", "ö"]), ["ü", "", "|"]);
+        assert_eq!(
+            shown(&["\u{1f600}!"], &["\u{1f601}", "\u{1f600}", "?"]),
+            ["\u{1f601}", "", "\u{1f600}?", ""]
+        );
+    }
+
+    #[test]
+    fn a_long_stop_text_costs_no_more_than_linear_time() {
+        let stop = "a".repeat(1 << 20) + "b";
+        let mut matcher = matcher(&[&stop]);
+        let text = "a".repeat(1 << 10);
+        let emitted: usize = (0..2 << 10).map(|_| matcher.push(&text).emit.len()).sum();
+        assert_eq!(emitted, 1 << 20);
+        assert_eq!(matcher.push("b"), Stop { emit: String::new(), stopped: true });
+    }
+
+    /// Against the definition, spelt out: for every short text over three letters, cut in every way.
+    #[test]
+    fn agrees_with_the_definition_however_the_text_is_cut() {
+        const STOPS: &[&[&str]] = &[
+            &["a"],
+            &["ab"],
+            &["aa"],
+            &["aba"],
+            &["abé", "b"],
+            &["aab", "ba"],
+            &["é", "aé"],
+            &["abab", "bb", "éa"],
+        ];
+        let letters = ['a', 'b', 'é'];
+        for length in 0..6_u32 {
+            for number in 0..3_usize.pow(length) {
+                let text: Vec<char> =
+                    (0..length).map(|place| letters[number / 3_usize.pow(place) % 3]).collect();
+                for stops in STOPS {
+                    for cuts in 0..1_u32 << length {
+                        check(stops, &text, cuts);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(stops: &[&str], text: &[char], cuts: u32) {
+        let mut matcher = matcher(stops);
+        let (mut seen, mut shown, mut piece) = (String::new(), String::new(), String::new());
+        let mut end = None;
+        for (index, character) in text.iter().enumerate() {
+            piece.push(*character);
+            seen.push(*character);
+            let complete = stops.iter().filter(|stop| seen.ends_with(*stop)).map(|stop| stop.len()).max();
+            end = end.or(complete.map(|length| seen.len() - length));
+            if cuts & 1 << index == 0 {
+                continue;
+            }
+            let stop = matcher.push(&std::mem::take(&mut piece));
+            shown.push_str(&stop.emit);
+            let context = format!("{stops:?} in {seen:?}, cut at {cuts:b}");
+            assert_eq!(stop.stopped, end.is_some(), "{context}");
+            let held = stops.iter().flat_map(|stop| stop.char_indices().map(|(at, _)| &stop[..at]));
+            let held = held.filter(|start| seen.ends_with(start)).map(str::len).max().unwrap_or(0);
+            assert_eq!(shown, seen[..end.unwrap_or(seen.len() - held)], "{context}");
+        }
+    }
+}

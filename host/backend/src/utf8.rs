@@ -41,3 +41,50 @@ impl Utf8Assembler {
         String::from_utf8_lossy(&pending).into_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_wait_for_their_last_byte() {
+        let mut assembler = Utf8Assembler::default();
+        let shown: Vec<_> = "a\u{1f525}ü".bytes().map(|byte| assembler.push(&[byte])).collect();
+        assert_eq!(shown, ["a", "", "", "", "\u{1f525}", "", "ü"]);
+        assert_eq!(assembler.finish(), "");
+    }
+
+    #[test]
+    fn what_cannot_become_a_character_is_replaced() {
+        let mut assembler = Utf8Assembler::default();
+        assert_eq!(assembler.push(b"a\xffb\xf0\x9f"), "a\u{fffd}b");
+        assert_eq!(assembler.push(b"c\xc3"), "\u{fffd}c");
+        assert_eq!(assembler.finish(), "\u{fffd}");
+        assert_eq!(assembler.push(b"d"), "d");
+    }
+
+    /// All texts of four of these bytes, cut in every way, come out as they would in one piece.
+    #[test]
+    fn agrees_with_the_standard_library_however_the_bytes_are_cut() {
+        let bytes = [b'a', 0x80, 0xc3, 0xa9, 0xed, 0xa0, 0xf0, 0x9f, 0xff];
+        const LENGTH: u32 = 4;
+        for number in 0..bytes.len().pow(LENGTH) {
+            let text: Vec<u8> =
+                (0..LENGTH).map(|place| bytes[number / bytes.len().pow(place) % bytes.len()]).collect();
+            let whole = String::from_utf8_lossy(&text);
+            for cuts in 0..1_u32 << (LENGTH - 1) {
+                let mut assembler = Utf8Assembler::default();
+                let mut shown = String::new();
+                let mut begin = 0;
+                for end in 1..=text.len() {
+                    if end == text.len() || cuts & 1 << (end - 1) != 0 {
+                        shown.push_str(&assembler.push(&text[begin..end]));
+                        begin = end;
+                    }
+                }
+                shown.push_str(&assembler.finish());
+                assert_eq!(shown, whole, "{text:x?} cut at {cuts:b}");
+            }
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub fn run(backends: Backends) -> Result<(), Error> {
             .hint("Inferno starts workers by itself; there is no need to start one by hand")
     };
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned().map_err(not_ours)?);
-    socket.peer_addr().map_err(not_ours)?;
+    socket.local_addr().map_err(not_ours)?;
     serve(&backends, socket)
 }
 
