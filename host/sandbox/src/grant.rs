@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind};
-use crate::package::Origin;
+use crate::package::{Origin, Package};
 use crate::strict;
 
 /// The name of a model, in which `*` stands for any text and `?` for any one character.
@@ -188,6 +188,12 @@ impl Grants {
             }
         }
         Ok(Self { entries })
+    }
+
+    /// What this package was granted, without loading it.
+    pub fn granted(&self, package: &Package) -> Granted {
+        let manifest = package.manifest();
+        self.of(&manifest.plugin.name, package.digest(), package.origin(), &manifest.asks)
     }
 
     /// What these bytes of this plugin were granted. A plugin that is part of the program has what it asks for until

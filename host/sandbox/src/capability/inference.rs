@@ -21,7 +21,8 @@ use crate::state::{Host, Shared, State};
 
 /// A request that a plugin is putting together.
 #[derive(Default)]
-pub(crate) struct Request {
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Request {
     model: String,
     prompt: Option<String>,
     messages: Vec<Message>,
@@ -33,10 +34,12 @@ pub(crate) struct Request {
 }
 
 /// An answer that has ended.
-pub(crate) struct Completion(inferno_inference::Completion);
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Completion(inferno_inference::Completion);
 
 /// Vectors.
-pub(crate) struct Embeddings(inferno_inference::Embeddings);
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Embeddings(inferno_inference::Embeddings);
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     inference::add_to_linker::<_, Host>(linker, |state| state)
