@@ -1,0 +1,109 @@
+//! Calls of what the host lends.
+
+use crate::wit::inferno::host::types::Error;
+use crate::wit::inferno::host::{inference, kv, log, models, settings};
+use crate::wit::wasi::http::types::{Request, Response};
+use crate::{Query, read, report, respond, text};
+
+/// Does it, if it is a call of this kind.
+pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<Response> {
+    let result = match name {
+        "generate" => return Some(generate(query, request).await),
+        "complete" => complete(query, request).await,
+        "embed" => embed(query),
+        "models" => models::all().map(|models| {
+            models.iter().map(|model| format!("{} {}", model.name, model.format)).collect::<Vec<_>>().join("\n")
+        }),
+        "model" => models::get(&query.text("name")).map(|model| format!("{model:?}")),
+        "kv-get" => kv::get(&query.text("key")).map(|value| match value {
+            Some(value) => String::from_utf8_lossy(&value).into_owned(),
+            None => "nothing".to_owned(),
+        }),
+        "kv-set" => kv::set(&query.text("key"), query.text("value").as_bytes(), query.number("ttl"))
+            .map(|()| "set".to_owned()),
+        "kv-delete" => kv::delete(&query.text("key")).map(|was| was.to_string()),
+        "kv-keys" => kv::keys(&query.text("prefix"), query.get("after")).map(|keys| keys.join(" ")),
+        "kv-add" => kv::add(&query.text("key"), 1, query.number("ttl")).map(|sum| sum.to_string()),
+        "setting" => Ok(settings::get(&query.text("key")).unwrap_or_else(|| "unset".to_owned())),
+        "log" => {
+            let fields = [("why".to_owned(), "a\nb".to_owned())];
+            log::log(log::Level::Warn, "first\nsecond \u{1b}[31mred", &fields);
+            println!("printed\rline");
+            eprintln!("last words");
+            Ok("logged".to_owned())
+        }
+        "surroundings" => Ok(report::surroundings()),
+        _ => return None,
+    };
+    Some(match result {
+        Ok(body) => text(200, &body),
+        Err(error) => refused(&error),
+    })
+}
+
+fn refused(error: &Error) -> Response {
+    text(409, &report::error(error))
+}
+
+async fn asked(query: &Query, request: Request) -> inference::Request {
+    let wanted = inference::Request::new(&query.text("model"));
+    let body = read(request).await.unwrap_or_default();
+    wanted.message(inference::Role::User, &String::from_utf8_lossy(&body));
+    if let Some(tokens) = query.number("tokens") {
+        wanted.max_tokens(u32::try_from(tokens).unwrap_or(u32::MAX));
+    }
+    wanted
+}
+
+async fn complete(query: &Query, request: Request) -> Result<String, Error> {
+    let whole = inference::complete(asked(query, request).await)?;
+    let usage = whole.usage();
+    Ok(format!("{}\n{:?} {}+{}", whole.text(), whole.finish(), usage.prompt_tokens, usage.output_tokens))
+}
+
+async fn generate(query: &Query, request: Request) -> Response {
+    let stop_after = query.number("stop-after");
+    let (mut pieces, end) = match inference::generate(asked(query, request).await).await {
+        Ok(started) => started,
+        Err(error) => return refused(&error),
+    };
+    respond(200, &[("content-type", b"text/event-stream".to_vec())], async move |mut out| {
+        let mut count = 0;
+        while let Some(piece) = pieces.next().await {
+            if !out.write_all(format!("[{piece}]").into_bytes()).await.is_empty() {
+                return;
+            }
+            count += 1;
+            if Some(count) == stop_after {
+                break;
+            }
+        }
+        drop(pieces);
+        let end = match end.await {
+            Ok(whole) => format!("\n{:?} {} {}", whole.finish(), whole.usage().output_tokens, whole.text()),
+            Err(error) => format!("\n{:?} {}", error.kind, error.message),
+        };
+        out.write_all(end.into_bytes()).await;
+    })
+}
+
+fn embed(query: &Query) -> Result<String, Error> {
+    let made = inference::embed(&query.text("model"), &["one".to_owned(), "two".to_owned()])?;
+    let vectors = made.vectors();
+    let lengths: Vec<String> = vectors
+        .iter()
+        .map(|vector| format!("{:.3}", vector.iter().map(|x| x * x).sum::<f32>().sqrt()))
+        .collect();
+    Ok(format!("{} {} {}", vectors.len(), lengths.join(" "), made.usage().prompt_tokens))
+}
+
+/// Answers, and only then counts that it has.
+pub(crate) fn late_work() -> Response {
+    respond(200, &[("content-length", b"4".to_vec())], async |mut out| {
+        out.write_all(b"done".to_vec()).await;
+        drop(out);
+        crate::misbehave::wait(20).await;
+        // The test sees whether this happened.
+        let _ = kv::add("late", 1, None);
+    })
+}
