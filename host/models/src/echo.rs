@@ -12,9 +12,10 @@ pub(crate) const MAGIC: &[u8] = b"inferno-echo";
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// What the header shows; the backend reads the rest.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Settings {
     context: Option<u32>,
+    embedding: Option<u32>,
 }
 
 /// Reads an echo model, or says what is wrong with it.
@@ -32,20 +33,17 @@ fn parse(text: &str) -> Result<Header, String> {
         return Err(format!("an echo model has at most {MAX_BYTES} bytes, but this file has more"));
     }
     let (_, json) = text.split_once('\n').unwrap_or((text, ""));
-    let context = match json.trim() {
-        "" => None,
-        json => {
-            serde_json::from_str::<Settings>(json)
-                .map_err(|error| {
-                    format!("the JSON after the first line of this echo model is not right: {error}")
-                })?
-                .context
-        }
+    let settings: Settings = match json.trim() {
+        "" => Settings::default(),
+        json => serde_json::from_str(json).map_err(|error| {
+            format!("the JSON after the first line of this echo model is not right: {error}")
+        })?,
     };
     Ok(Header {
         architecture: "echo".to_owned(),
         quantization: "none".to_owned(),
-        context_length: context,
+        context_length: settings.context,
+        embedding_length: settings.embedding,
         ..Header::default()
     })
 }

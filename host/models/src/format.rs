@@ -26,7 +26,10 @@ impl Format {
         if start.starts_with(b"GGUF") {
             return Ok(Self::Gguf);
         }
-        if start.starts_with(crate::echo::MAGIC) {
+        // The magic is a whole line.
+        if let Some(rest) = start.strip_prefix(crate::echo::MAGIC)
+            && matches!(rest.first(), None | Some(b'\n' | b'\r'))
+        {
             return Ok(Self::Echo);
         }
         Err(NotAModel(describe(start)))
@@ -104,6 +107,8 @@ mod tests {
     fn the_content_decides() {
         assert_eq!(Format::detect(b"GGUF\x03\0\0\0"), Ok(Format::Gguf));
         assert_eq!(Format::detect(b"inferno-echo\n{}"), Ok(Format::Echo));
+        assert_eq!(Format::detect(b"inferno-echo"), Ok(Format::Echo));
+        assert!(Format::detect(b"inferno-echoes\n{}").is_err());
     }
 
     #[test]
