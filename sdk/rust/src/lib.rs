@@ -35,12 +35,18 @@
 //! A program: its `main` is the verb. Arguments, standard input and output are those of the command line.
 //!
 //! ```no_run
-//! use inferno_sdk::{Error, inference};
+//! use std::process::ExitCode;
 //!
-//! fn main() -> Result<(), Error> {
+//! use inferno_sdk::command::{self, Failure};
+//! use inferno_sdk::inference::{self, Request};
+//!
+//! fn main() -> ExitCode {
+//!     command::run(ask)
+//! }
+//!
+//! fn ask() -> Result<(), Failure> {
 //!     let prompt = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
-//!     let answer = inference::complete(&inference::Request::prompt("storyteller", prompt))?;
-//!     println!("{}", answer.text);
+//!     println!("{}", inference::complete(&Request::prompt("storyteller", prompt))?.text);
 //!     Ok(())
 //! }
 //! ```
@@ -64,6 +70,7 @@
 //! [`http::Request::new`] makes requests and [`http::Response::into_bytes`] runs streaming bodies in memory.
 //! A call of a host function outside of Inferno panics.
 
+pub mod command;
 mod error;
 pub mod http;
 pub mod inference;
