@@ -1,0 +1,92 @@
+//! From the process to a verb and back to an exit status.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{self, Arguments, Verb};
+use crate::commands;
+use crate::failure::{Failure, Outcome};
+use crate::logging;
+use crate::printer::Printer;
+use crate::settings::{self, Environment, Override, Settings};
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are a success on standard output, everything else is a mistake on standard error.
+            let status = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(status);
+        }
+    };
+    let printer = Printer::detect();
+    match perform(arguments, printer) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            printer.failure(&failure);
+            ExitCode::from(failure.exit.status())
+        }
+    }
+}
+
+/// The definition of the command line, for documentation and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// The command reference and the table of configuration keys, as Markdown.
+pub(crate) fn reference() -> Result<String, Failure> {
+    let options =
+        clap_markdown::MarkdownOptions::new().title("Command reference".to_owned()).show_footer(false);
+    let commands = clap_markdown::help_markdown_command_custom(&command(), &options);
+    Ok(format!("{}\n\n## Configuration keys\n\n{}", commands.trim_end(), settings::reference()?))
+}
+
+fn perform(arguments: Arguments, printer: Printer) -> Outcome {
+    let Arguments { global, verb } = arguments;
+    let settings = |further: Vec<Override>| -> Result<Settings, Failure> {
+        let mut overrides = global.overrides().map_err(Failure::usage)?;
+        overrides.extend(further);
+        let settings = Settings::resolve(&Environment::current()?, &overrides)?;
+        logging::start(settings.log_level, settings.log_format, printer);
+        Ok(settings)
+    };
+    match verb {
+        Verb::Completions { shell } => commands::completions::completions(shell, printer),
+        Verb::Reference => commands::reference::reference(printer),
+        Verb::Worker(worker) => {
+            logging::start(worker.log_level, worker.log_format, printer);
+            commands::worker::worker(&worker)
+        }
+        Verb::Run(run) => commands::run::run(&settings(vec![])?, &run, printer),
+        Verb::Serve(serve) => commands::serve::serve(&settings(serve.overrides())?, &serve, printer),
+        Verb::Models(args::Models::List(json)) => {
+            commands::models_list::list(&settings(vec![])?, json, printer)
+        }
+        Verb::Models(args::Models::Info { model, json }) => {
+            commands::models_info::info(&settings(vec![])?, &model, json, printer)
+        }
+        Verb::Validate(validate) => {
+            settings(vec![])?;
+            commands::validate::validate(&validate, printer)
+        }
+        Verb::Bench(bench) => commands::bench::bench(&settings(vec![])?, &bench, printer),
+        Verb::Plugin(args::Plugin::List(json)) => {
+            commands::plugin_list::list(&settings(vec![])?, json, printer)
+        }
+        Verb::Plugin(args::Plugin::Info { plugin, json }) => {
+            commands::plugin_info::info(&settings(vec![])?, &plugin, json, printer)
+        }
+        Verb::Backend(args::Backend::List(json)) => {
+            commands::backend_list::list(&settings(vec![])?, json, printer)
+        }
+        Verb::Keys(keys) => commands::keys::keys(&settings(vec![])?, keys, printer),
+        Verb::Config(args::Config::Show(json)) => {
+            commands::config_show::show(&settings(vec![])?, json, printer)
+        }
+        Verb::External(words) => commands::external::external(&settings(vec![])?, words),
+    }
+}

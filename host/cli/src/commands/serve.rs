@@ -1,0 +1,164 @@
+//! `inferno serve`.
+
+use std::net::SocketAddr;
+
+use inferno_inference::Inference;
+use inferno_sandbox::Plugin;
+use inferno_server::{Config, Error, Server};
+
+use crate::args::Serve;
+use crate::failure::{Failure, Outcome};
+use crate::host;
+use crate::plugins::{self, Installation};
+use crate::port_owner;
+use crate::printer::Printer;
+use crate::progress;
+use crate::settings::{Origin, Settings};
+use crate::signals::Signals;
+
+pub(crate) fn serve(settings: &Settings, serve: &Serve, printer: Printer) -> Outcome {
+    let runtime = host::server_runtime()?;
+    let outcome = runtime.block_on(async {
+        let signals =
+            Signals::listen().map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))?;
+        tokio::select! {
+            outcome = start_and_run(settings, serve, printer, signals.clone()) => outcome,
+            // The first signal drains, the second one means it.
+            () = signals.clone().count(2) => Err(Failure::interrupted()),
+        }
+    });
+    // A blocking task, such as the compilation of a plugin, must not hold up an end that was asked for.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn start_and_run(settings: &Settings, serve: &Serve, printer: Printer, signals: Signals) -> Outcome {
+    let inference = host::inference(settings, host::models(settings)?, settings.inference_sequences)?;
+    let store = host::store(settings)?;
+    let starting = async {
+        let plugins = load_plugins(settings, &inference, &store, printer).await?;
+        // The address is taken before the model is loaded, so that a busy port is known at once.
+        let server = Server::bind(config(settings), plugins, store.clone())
+            .map_err(|error| not_bound(settings, error))?;
+        if let Some(model) = &serve.model {
+            preload(settings, &inference, model, printer).await?;
+        }
+        Ok::<_, Failure>(server)
+    };
+    let server = tokio::select! {
+        server = starting => server?,
+        () = signals.clone().count(1) => return Err(Failure::interrupted()),
+    };
+    let address = server.local_addr();
+    if !address.ip().is_loopback() && !store.any_keys().map_err(Failure::new)? {
+        printer.warning(format_args!(
+            "everyone who reaches {address} may use it; `inferno keys create NAME` makes a key, which is then required"
+        ));
+    }
+    printer.note(format_args!("listening on http://{address}"));
+    let drained = server
+        .run(async {
+            signals.count(1).await;
+            printer.note("stopping: requests in flight may end first; another Ctrl-C stops at once");
+        })
+        .await;
+    inference.shutdown(std::time::Duration::ZERO).await;
+    if drained.cut > 0 {
+        printer.warning(format_args!(
+            "{} requests were cut off, since they took longer than serve.drain",
+            drained.cut
+        ));
+    }
+    Ok(0)
+}
+
+async fn load_plugins(
+    settings: &Settings,
+    inference: &Inference,
+    store: &inferno_store::Store,
+    printer: Printer,
+) -> Result<Vec<Plugin>, Failure> {
+    let (settings, inference, store) = (settings.clone(), inference.clone(), store.clone());
+    // The first start compiles each plugin, which takes a moment and blocks.
+    progress::during(printer, "preparing plugins", |share| {
+        tokio::task::spawn_blocking(move || {
+            let installation = Installation::read(&settings)?.sound()?;
+            let sandbox = plugins::sandbox(&settings, inference, store)?;
+            let serving: Vec<_> = installation
+                .plugins
+                .values()
+                .filter(|plugin| plugin.enabled && plugin.package.manifest().roles.http.is_some())
+                .collect();
+            let mut loaded = Vec::new();
+            for plugin in &serving {
+                loaded.push(installation.load(&sandbox, &settings, plugin)?);
+                share.set(loaded.len() as f32 / serving.len() as f32);
+            }
+            Ok(loaded)
+        })
+    })
+    .await
+    .map_err(|error| Failure::new(format!("loading the plugins failed: {error}")))?
+}
+
+async fn preload(
+    settings: &Settings,
+    inference: &Inference,
+    name: &str,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let model = host::find_model(inference.models(), settings, Some(name))?;
+    let label = format!("loading {}", model.name);
+    progress::during(printer, &label, async |share| {
+        inference.load_on(&model, |loaded| share.set(loaded)).await
+    })
+    .await?;
+    Ok(())
+}
+
+fn config(settings: &Settings) -> Config {
+    Config {
+        addr: SocketAddr::new(settings.serve_host, settings.serve_port),
+        max_connections: settings.serve_max_connections,
+        max_body: settings.serve_max_body.0,
+        header_timeout: settings.serve_header_timeout.0,
+        body_idle_timeout: settings.serve_body_idle_timeout.0,
+        body_timeout: settings.serve_body_timeout.0,
+        write_timeout: settings.serve_write_timeout.0,
+        drain: settings.serve_drain.0,
+        ..Config::default()
+    }
+}
+
+/// Says who has the port, who asked for it, and how to ask for another.
+fn not_bound(settings: &Settings, error: Error) -> Failure {
+    let asked = |key: &str| match settings.origin(key) {
+        Some(Origin::Default) | None => format!("the default of {key}"),
+        Some(origin) => format!("{key} from {origin}"),
+    };
+    match error {
+        Error::Busy { addr } => {
+            let owner = port_owner::find(addr.port()).unwrap_or_else(|| "another program".to_owned());
+            Failure::new(format!(
+                "cannot listen on {addr} ({}): {owner} already listens there",
+                asked("serve.port")
+            ))
+            .hint(
+                "choose another port with --port, INFERNO_SERVE_PORT or `serve.port` in a configuration file; \
+                 `--port 0` takes any free one",
+            )
+        }
+        Error::Forbidden { addr } => {
+            Failure::new(format!("cannot listen on {addr} ({}): this user may not", asked("serve.port")))
+                .hint("ports below 1024 are for administrators; choose another one with --port")
+        }
+        Error::Listen { .. } => Failure::new(format!("{error} ({})", asked("serve.host")))
+            .hint("choose an address of this machine with --host"),
+        Error::Mount { .. } => Failure::new(error),
+        Error::MountTaken { ref second, .. } => {
+            let hint =
+                format!("`plugins.{second}.enabled = false` in a configuration file turns one of them off");
+            Failure::new(error).hint(hint)
+        }
+    }
+}

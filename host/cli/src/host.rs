@@ -1,0 +1,120 @@
+//! The parts of the host, put together from settings: the only place that names every backend.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use inferno_backend::Backends;
+use inferno_inference::models::{Builtin, Config as ModelsConfig, Model, Models};
+use inferno_inference::{Config as InferenceConfig, Inference, WorkerCommand};
+use inferno_store::Store;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::bundled::DEMO_NAME;
+use crate::demo_model;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// The linked backends and those in the directory.
+pub(crate) fn backends(directory: &Path) -> Backends {
+    let linked = vec![inferno_backend_gguf::backend(), inferno_backend_echo::backend()];
+    Backends::new(linked, Some(directory))
+}
+
+/// The user's models and the demo model.
+pub(crate) fn models(settings: &Settings) -> Result<Models, Failure> {
+    let config = ModelsConfig {
+        dirs: vec![settings.models_dir.clone()],
+        hf_cache: Some(settings.huggingface_dir.clone()),
+        builtin: Some(Builtin {
+            name: DEMO_NAME.to_owned(),
+            path: demo_model::unpacked(&settings.cache_dir)?,
+        }),
+    };
+    Ok(Models::with_cache(config, &settings.cache_dir))
+}
+
+/// The model of this name or in this file; without a name the configured one, else the user's, else the demo model.
+pub(crate) fn find_model(models: &Models, settings: &Settings, name: Option<&str>) -> Result<Model, Failure> {
+    let Some(name) = name.or(settings.model.as_deref()) else {
+        return models.default_model().map_err(Failure::new);
+    };
+    if is_path(name) { models.open(Path::new(name)) } else { models.find(name) }.map_err(|error| {
+        let failure = Failure::new(error);
+        // `inferno run "Tell me a story"` is a natural mistake.
+        if name.contains(' ') {
+            failure.hint("a prompt without a model is given with --prompt")
+        } else {
+            failure
+        }
+    })
+}
+
+/// A name may have slashes (`org/model`), so only what cannot be a name or is there as a file is a path.
+fn is_path(name: &str) -> bool {
+    let path = Path::new(name);
+    path.is_absolute() || name.starts_with("./") || name.starts_with("../") || path.is_file()
+}
+
+/// The door to the models; workers are this program again.
+///
+/// `sequences` is how many requests a model works on at once: each takes its share of the memory for contexts.
+pub(crate) fn inference(settings: &Settings, models: Models, sequences: u32) -> Result<Inference, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::new(format!("cannot tell where this program is: {error}")))?;
+    let args = [
+        OsString::from("worker"),
+        "--backends-dir".into(),
+        settings.backends_dir.clone().into(),
+        "--log-level".into(),
+        settings.log_level.word().into(),
+        "--log-format".into(),
+        settings.log_format.word().into(),
+    ];
+    Ok(Inference::new(
+        models,
+        InferenceConfig {
+            worker: WorkerCommand { program, args: args.into() },
+            sequences,
+            context: settings.inference_context.0,
+            threads: settings.inference_threads.0,
+            queue: settings.inference_queue,
+            load_timeout: settings.inference_load_timeout.0,
+            // Waiting threads must sleep: where there are more threads than cores, spinning ones stop the others.
+            env: vec![("OMP_WAIT_POLICY".to_owned(), "PASSIVE".to_owned())],
+        },
+    ))
+}
+
+/// Durable state.
+pub(crate) fn store(settings: &Settings) -> Result<Store, Failure> {
+    Store::open(&settings.data_dir.join("inferno.db")).map_err(Failure::new)
+}
+
+/// Enough for one request at a time.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    finish(&mut Builder::new_current_thread())
+}
+
+/// For many clients at once.
+pub(crate) fn server_runtime() -> Result<Runtime, Failure> {
+    finish(&mut Builder::new_multi_thread())
+}
+
+fn finish(builder: &mut Builder) -> Result<Runtime, Failure> {
+    builder.enable_all().build().map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_be_a_name_is_a_path() {
+        for path in ["/a.gguf", "./a.gguf", "../a", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            assert!(is_path(path), "{path}");
+        }
+        for name in ["storyteller", "org/model", "a.gguf", "Tell me a story"] {
+            assert!(!is_path(name), "{name}");
+        }
+    }
+}

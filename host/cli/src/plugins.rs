@@ -1,0 +1,189 @@
+//! Which plugins there are: the bundled ones and the folders in the plugins directory, with what they were granted.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use inferno_inference::Inference;
+use inferno_sandbox::{Config, Granted, Grants, Limits, Origin, Package, Plugin, Sandbox, Services};
+use inferno_store::Store;
+
+use crate::bundled::PLUGINS;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::suggest;
+
+/// An installed plugin, not yet loaded.
+pub(crate) struct Installed {
+    pub(crate) package: Package,
+    pub(crate) granted: Granted,
+    /// The configuration does not turn it off.
+    pub(crate) enabled: bool,
+    /// It stands in the place of a bundled one.
+    pub(crate) replaces_bundled: bool,
+}
+
+impl Installed {
+    pub(crate) fn name(&self) -> &str {
+        &self.package.manifest().plugin.name
+    }
+}
+
+/// What is installed, by name, and what is wrong with the rest.
+pub(crate) struct Installation {
+    pub(crate) plugins: BTreeMap<String, Installed>,
+    /// A plugin with a problem is not there, not even as the bundled one: whoever replaced it wants no other.
+    pub(crate) problems: BTreeMap<String, Failure>,
+    grants: Grants,
+}
+
+impl From<inferno_sandbox::Error> for Failure {
+    fn from(error: inferno_sandbox::Error) -> Self {
+        let failure = Self::new(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl Installation {
+    /// Reads manifests and grants; no engine starts.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, Failure> {
+        let mut packages = BTreeMap::new();
+        for plugin in PLUGINS {
+            let package = Package::new(plugin.manifest, plugin.wasm, Origin::Bundled)?;
+            packages.insert(package.manifest().plugin.name.clone(), package);
+        }
+        let bundled: Vec<String> = packages.keys().cloned().collect();
+        let mut problems = BTreeMap::new();
+        for name in folders(&settings.plugins_dir)? {
+            match open(&settings.plugins_dir, &name) {
+                Ok(package) => {
+                    packages.insert(name, package);
+                }
+                Err(failure) => {
+                    packages.remove(&name);
+                    problems.insert(name, failure);
+                }
+            }
+        }
+        let grants = grants(settings)?;
+        let plugins: BTreeMap<String, Installed> = packages
+            .into_iter()
+            .map(|(name, package)| {
+                let installed = Installed {
+                    granted: grants.granted(&package),
+                    enabled: settings.plugins.get(&name).is_none_or(|plugin| plugin.enabled),
+                    replaces_bundled: *package.origin() != Origin::Bundled && bundled.contains(&name),
+                    package,
+                };
+                (name, installed)
+            })
+            .collect();
+        for name in settings.plugins.keys() {
+            if !plugins.contains_key(name) && !problems.contains_key(name) {
+                problems.insert(name.clone(), configured_but_missing(name, &plugins));
+            }
+        }
+        Ok(Self { plugins, problems, grants })
+    }
+
+    /// Fails at the first problem: a server that runs without a plugin that was set up is not what was asked for.
+    pub(crate) fn sound(self) -> Result<Self, Failure> {
+        match self.problems.into_values().next() {
+            Some(failure) => Err(failure),
+            None => Ok(Self { problems: BTreeMap::new(), ..self }),
+        }
+    }
+
+    /// Loads one of them.
+    pub(crate) fn load(
+        &self,
+        sandbox: &Sandbox,
+        settings: &Settings,
+        plugin: &Installed,
+    ) -> Result<Plugin, Failure> {
+        let own =
+            settings.plugins.get(plugin.name()).map(|plugin| plugin.settings.clone()).unwrap_or_default();
+        Ok(sandbox.load(plugin.package.clone(), &self.grants, own)?)
+    }
+}
+
+/// Where plugins run, with the limits of the configuration.
+pub(crate) fn sandbox(settings: &Settings, inference: Inference, store: Store) -> Result<Sandbox, Failure> {
+    let shared = |limits: Limits| Limits {
+        memory: settings.limits_memory,
+        host_call_data: settings.limits_host_call_data,
+        concurrent_calls: settings.limits_concurrent_calls,
+        ..limits
+    };
+    let config = Config {
+        cache_dir: settings.cache_dir.clone(),
+        limits: Limits {
+            compute: settings.limits_compute,
+            wall: settings.limits_wall,
+            host_calls: settings.limits_host_calls,
+            ..shared(Limits::default())
+        },
+        // A person waits for a command and can stop it: it has more time than a request.
+        command_limits: shared(Limits::for_commands()),
+        calls: settings.limits_calls,
+    };
+    Ok(Sandbox::new(config, Services { inference, store })?)
+}
+
+fn folders(directory: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error: io::Error| {
+        Failure::new(format!("cannot read the plugins directory {}: {error}", directory.display()))
+    };
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Hidden folders and files beside the folders, such as a README, are nobody's plugin.
+        if !name.starts_with('.') && entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn open(directory: &Path, name: &str) -> Result<Package, Failure> {
+    let folder = directory.join(name);
+    let package = Package::open(&folder)?;
+    let own = &package.manifest().plugin.name;
+    if own != name {
+        return Err(Failure::new(format!(
+            "{}: the plugin calls itself `{own}`, but its folder is called `{name}`",
+            folder.display()
+        ))
+        .hint(format!("rename the folder to {}", directory.join(own).display())));
+    }
+    Ok(package)
+}
+
+fn grants(settings: &Settings) -> Result<Grants, Failure> {
+    let path = settings.data_dir.join("grants.toml");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Grants::parse(&path.display().to_string(), &text)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Grants::default()),
+        Err(error) => Err(Failure::new(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+fn configured_but_missing(name: &str, plugins: &BTreeMap<String, Installed>) -> Failure {
+    let near = suggest::near(name, plugins.keys().map(String::as_str));
+    Failure::usage(format!("the configuration speaks of the plugin `{name}`, which is not installed")).hint(
+        suggest::did_you_mean(&near).unwrap_or_else(|| {
+            "`inferno plugin list` shows those that are; `inferno config show` says where the lines are"
+                .to_owned()
+        }),
+    )
+}

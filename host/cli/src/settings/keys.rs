@@ -1,0 +1,131 @@
+//! The one table of keys.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use inferno_sandbox::{Config as SandboxConfig, Limits, Size, Span};
+use inferno_server::Config as ServerConfig;
+
+use super::environment::Environment;
+use super::layers::{Entry, Layers, PluginSettings};
+use super::value::{Auto, LogFormat, LogLevel, Setting};
+use crate::failure::Failure;
+
+/// What is known about a key besides its value.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// As written in a file, with dots for tables.
+    pub(crate) name: &'static str,
+    /// What it is for.
+    pub(crate) help: &'static str,
+    /// What its value must be.
+    pub(crate) expected: &'static str,
+    /// It says where code is loaded from, so a project's file may not set it.
+    pub(crate) user_only: bool,
+}
+
+impl Key {
+    /// Its environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("INFERNO_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+macro_rules! keys {
+    ($environment:ident; $($(#[doc = $help:literal])+ $who:ident $name:literal $field:ident: $type:ty = $default:expr;)+) => {
+        /// Every key, resolved.
+        #[derive(Clone, Debug)]
+        pub(crate) struct Settings {
+            $($(#[doc = $help])+ pub(crate) $field: $type,)+
+            /// `[plugins.NAME]`, where there is one.
+            pub(crate) plugins: BTreeMap<String, PluginSettings>,
+            /// Every value with its origin, in the order of the table, then those of plugins.
+            pub(crate) entries: Vec<Entry>,
+        }
+
+        /// All keys, in the order in which they are shown.
+        pub(crate) const KEYS: &[Key] = &[
+            $(Key {
+                name: $name,
+                help: concat!($($help),+),
+                expected: <$type as Setting>::EXPECTED,
+                user_only: keys!(@ $who),
+            },)+
+        ];
+
+        /// Resolves every key; a default may use the keys above it.
+        pub(super) fn build(layers: &mut Layers, $environment: &Environment) -> Result<Settings, Failure> {
+            let plugin_entries = std::mem::take(&mut layers.entries);
+            $(let $field: $type = layers.take($name, || $default)?;)+
+            let mut entries = std::mem::take(&mut layers.entries);
+            entries.extend(plugin_entries);
+            Ok(Settings { $($field,)+ plugins: std::mem::take(&mut layers.plugins), entries })
+        }
+    };
+    (@ user) => { true };
+    (@ any) => { false };
+}
+
+keys! { environment;
+    /// Where durable state lies: keys, grants, what plugins keep.
+    user "data_dir" data_dir: PathBuf = environment.xdg("XDG_DATA_HOME", ".local/share").join("inferno");
+    /// Where what can be made again lies: the unpacked demo model, compiled plugins.
+    user "cache_dir" cache_dir: PathBuf = environment.xdg("XDG_CACHE_HOME", ".cache").join("inferno");
+    /// Where your models are.
+    any "models_dir" models_dir: PathBuf = data_dir.join("models");
+    /// Where models downloaded by Hugging Face's tools are.
+    any "huggingface_dir" huggingface_dir: PathBuf = environment.huggingface_hub();
+    /// Where further backends are, as libraries.
+    user "backends_dir" backends_dir: PathBuf = data_dir.join("backends");
+    /// Where further plugins are, each a directory with plugin.toml and plugin.wasm.
+    user "plugins_dir" plugins_dir: PathBuf = data_dir.join("plugins");
+    /// How much is logged.
+    any "log_level" log_level: LogLevel = LogLevel::Warn;
+    /// How the log looks.
+    any "log_format" log_format: LogFormat = LogFormat::Compact;
+    /// The model that is used where none is named; none: yours if there is one, else the demo model.
+    any "model" model: Option<String> = None;
+    /// The address that `inferno serve` listens on.
+    any "serve.host" serve_host: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    /// The port that `inferno serve` listens on.
+    any "serve.port" serve_port: u16 = 14633;
+    /// The largest body of a request.
+    any "serve.max_body" serve_max_body: Size = Size(ServerConfig::default().max_body);
+    /// Connections that are open at once; one more is refused with 503.
+    any "serve.max_connections" serve_max_connections: usize = ServerConfig::default().max_connections;
+    /// How long a client may take to send the head of a request.
+    any "serve.header_timeout" serve_header_timeout: Span = Span(ServerConfig::default().header_timeout);
+    /// How long a client may send nothing in the middle of its body.
+    any "serve.body_idle_timeout" serve_body_idle_timeout: Span = Span(ServerConfig::default().body_idle_timeout);
+    /// How long a whole body may take.
+    any "serve.body_timeout" serve_body_timeout: Span = Span(ServerConfig::default().body_timeout);
+    /// How long a client may take nothing of an answer that waits for it.
+    any "serve.write_timeout" serve_write_timeout: Span = Span(ServerConfig::default().write_timeout);
+    /// How long requests in flight may go on when the server stops.
+    any "serve.drain" serve_drain: Span = Span(ServerConfig::default().drain);
+    /// Requests that one model works on at once.
+    any "inference.sequences" inference_sequences: u32 = 8;
+    /// Tokens of context for each request; auto: what the model was made for, as far as the backend allows.
+    any "inference.context" inference_context: Auto = Auto(None);
+    /// Threads that one model computes with.
+    any "inference.threads" inference_threads: Auto = Auto(None);
+    /// Requests that may wait for one model; more are refused with 429.
+    any "inference.queue" inference_queue: usize = 64;
+    /// How long loading a model may go on without progress.
+    any "inference.load_timeout" inference_load_timeout: Span = Span::seconds(120);
+    /// Memory that one call of a plugin may use.
+    any "limits.memory" limits_memory: Size = Limits::default().memory;
+    /// Time that one HTTP call of a plugin may compute; waiting does not count.
+    any "limits.compute" limits_compute: Span = Limits::default().compute;
+    /// Time that one HTTP call of a plugin may take in all.
+    any "limits.wall" limits_wall: Span = Limits::default().wall;
+    /// Calls that one HTTP call of a plugin may make into the host.
+    any "limits.host_calls" limits_host_calls: u64 = Limits::default().host_calls;
+    /// Data that a plugin may hand over in one call into the host.
+    any "limits.host_call_data" limits_host_call_data: Size = Limits::default().host_call_data;
+    /// Calls of one plugin at the same time; more are refused with 503.
+    any "limits.concurrent_calls" limits_concurrent_calls: u64 = Limits::default().concurrent_calls;
+    /// Calls of all plugins together at the same time; more are refused with 503.
+    any "limits.calls" limits_calls: u32 = SandboxConfig::new("").calls;
+}

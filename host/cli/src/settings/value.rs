@@ -1,0 +1,295 @@
+//! The types that a key can have: how each is read, what it expects, how it is shown.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use inferno_sandbox::{Size, Span};
+use serde_json::Value;
+
+/// A value as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Raw {
+    /// From the command line or a variable, where everything is text.
+    Words(String),
+    /// A TOML string.
+    Text(String),
+    /// A TOML integer.
+    Integer(i64),
+    /// Any other TOML value, by the name of its type and as written.
+    Other(&'static str),
+}
+
+impl Raw {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Words(text) | Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn integer(&self) -> Option<u64> {
+        match self {
+            Self::Words(text) => text.parse().ok(),
+            Self::Integer(value) => u64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    /// For "found ...".
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Words(text) => format!("`{text}`"),
+            Self::Text(text) => format!("the string {text:?}"),
+            Self::Integer(value) => format!("the integer {value}"),
+            Self::Other(kind) => format!("a value of type {kind}"),
+        }
+    }
+}
+
+/// What relative paths are relative to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) base: &'a Path,
+    pub(super) home: &'a Path,
+}
+
+/// A type of a key.
+pub(super) trait Setting: Sized {
+    /// "a whole number of at least 1"; follows "must be" and "expects".
+    const EXPECTED: &'static str;
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self>;
+    fn show(&self) -> Value;
+}
+
+impl Setting for PathBuf {
+    const EXPECTED: &'static str = "a path (`~/` is the home directory)";
+
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self> {
+        let text = raw.text().filter(|text| !text.is_empty() && !text.contains('\0'))?;
+        Some(match text.strip_prefix("~/") {
+            Some(rest) => place.home.join(rest),
+            None if text == "~" => place.home.to_owned(),
+            None => place.base.join(text),
+        })
+    }
+
+    fn show(&self) -> Value {
+        self.to_string_lossy().into()
+    }
+}
+
+impl Setting for Option<String> {
+    const EXPECTED: &'static str = "a text that is not empty";
+
+    fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+        raw.text().filter(|text| !text.is_empty()).map(|text| Some(text.to_owned()))
+    }
+
+    fn show(&self) -> Value {
+        self.clone().into()
+    }
+}
+
+impl Setting for IpAddr {
+    const EXPECTED: &'static str = "an IP address such as 127.0.0.1, or localhost";
+
+    fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+        match raw.text()? {
+            "localhost" => Some(Self::V4(Ipv4Addr::LOCALHOST)),
+            text => text.parse().ok(),
+        }
+    }
+
+    fn show(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Setting for u16 {
+    const EXPECTED: &'static str = "a port from 0 to 65535 (0: any free one)";
+
+    fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+        Self::try_from(raw.integer()?).ok()
+    }
+
+    fn show(&self) -> Value {
+        (*self).into()
+    }
+}
+
+macro_rules! count {
+    ($type:ty) => {
+        impl Setting for $type {
+            const EXPECTED: &'static str = "a whole number of at least 1";
+
+            fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+                Self::try_from(raw.integer()?).ok().filter(|count| *count > 0)
+            }
+
+            fn show(&self) -> Value {
+                (*self).into()
+            }
+        }
+    };
+}
+count!(u32);
+count!(u64);
+count!(usize);
+
+/// A number that is chosen where none is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Auto(pub(crate) Option<u32>);
+
+impl Setting for Auto {
+    const EXPECTED: &'static str = "a whole number of at least 1, or \"auto\"";
+
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self> {
+        if raw.text() == Some("auto") {
+            return Some(Self(None));
+        }
+        u32::read(raw, place).map(|count| Self(Some(count)))
+    }
+
+    fn show(&self) -> Value {
+        self.0.map_or_else(|| "auto".into(), Value::from)
+    }
+}
+
+impl Setting for Size {
+    const EXPECTED: &'static str = "a size such as \"8MiB\" (B, KiB, MiB or GiB)";
+
+    fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+        raw.text()?.parse().ok().filter(|size: &Self| size.0 > 0)
+    }
+
+    fn show(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Setting for Span {
+    const EXPECTED: &'static str = "a time such as \"30s\" (ms, s, m or h)";
+
+    fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+        raw.text()?.parse().ok().filter(|span: &Self| !span.0.is_zero())
+    }
+
+    fn show(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ } expected $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+        pub(crate) enum $type { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $type {
+            /// As it is written.
+            pub(crate) fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl Setting for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+                match raw.text()? { $($word => Some(Self::$variant),)+ _ => None }
+            }
+
+            fn show(&self) -> Value {
+                self.word().into()
+            }
+        }
+    };
+}
+
+choice! {
+    /// How much is logged.
+    LogLevel {
+        /// Nothing.
+        Off = "off",
+        /// What failed.
+        Error = "error",
+        /// What is not right, too.
+        Warn = "warn",
+        /// What happens, such as requests.
+        Info = "info",
+        /// Details.
+        Debug = "debug",
+        /// Everything, of libraries too.
+        Trace = "trace",
+    }
+    expected "off, error, warn, info, debug or trace"
+}
+
+choice! {
+    /// How the log looks.
+    LogFormat {
+        /// Several lines an event, for people.
+        Pretty = "pretty",
+        /// One line an event, for people.
+        Compact = "compact",
+        /// One JSON object a line, for programs.
+        Json = "json",
+    }
+    expected "pretty, compact or json"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: Setting>(raw: Raw) -> Option<T> {
+        T::read(&raw, Place { base: Path::new("/base"), home: Path::new("/home/me") })
+    }
+
+    fn words(text: &str) -> Raw {
+        Raw::Words(text.into())
+    }
+
+    #[test]
+    fn paths_are_relative_to_where_they_were_written() {
+        assert_eq!(read::<PathBuf>(words("models")), Some("/base/models".into()));
+        assert_eq!(read::<PathBuf>(words("~/models")), Some("/home/me/models".into()));
+        assert_eq!(read::<PathBuf>(words("/models")), Some("/models".into()));
+        assert_eq!(read::<PathBuf>(words("")), None);
+        assert_eq!(read::<PathBuf>(Raw::Integer(1)), None);
+    }
+
+    #[test]
+    fn sizes_and_times_need_a_unit_and_come_back_as_written() {
+        for text in ["8MiB", "1GiB", "1B", "513KiB"] {
+            assert_eq!(read::<Size>(words(text)).unwrap().show(), text);
+        }
+        for text in ["30s", "1500ms", "2m", "1h"] {
+            assert_eq!(read::<Span>(words(text)).unwrap().show(), text);
+        }
+        for bad in ["8", "MiB", "-1MiB", "0B"] {
+            assert_eq!(read::<Size>(words(bad)), None, "{bad}");
+        }
+        for bad in ["30", "0s", "s", "1d"] {
+            assert_eq!(read::<Span>(words(bad)), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_must_use_the_right_type_where_a_variable_has_only_text() {
+        assert_eq!(read::<u16>(words("8080")), Some(8080));
+        assert_eq!(read::<u16>(Raw::Integer(8080)), Some(8080));
+        assert_eq!(read::<u16>(Raw::Text("8080".into())), None);
+        assert_eq!(read::<u16>(Raw::Integer(65536)), None);
+        assert_eq!(read::<u32>(Raw::Integer(0)), None);
+        assert_eq!(read::<u32>(Raw::Integer(-1)), None);
+    }
+
+    #[test]
+    fn auto_is_a_word_of_its_own() {
+        assert_eq!(read::<Auto>(words("auto")), Some(Auto(None)));
+        assert_eq!(read::<Auto>(Raw::Text("auto".into())), Some(Auto(None)));
+        assert_eq!(read::<Auto>(Raw::Integer(4)), Some(Auto(Some(4))));
+        assert_eq!(read::<Auto>(words("many")), None);
+    }
+}
