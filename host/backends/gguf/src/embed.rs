@@ -87,6 +87,8 @@ impl Embedder {
             .with_n_threads_batch(plan.threads)
             .with_no_perf(true);
         let (pooling, kind) = match (facts.causal, facts.pooling) {
+            // What a generating model has anyway; saying "none" would only make llama.cpp warn.
+            (true, pooling) if facts.generates => (Some(pooling), LlamaPoolingType::Unspecified),
             (true, pooling) => (Some(pooling), LlamaPoolingType::None),
             (false, Pooling::Mean) => (None, LlamaPoolingType::Mean),
             (false, Pooling::First) => (None, LlamaPoolingType::Cls),

@@ -103,9 +103,12 @@ fn read(backend: &LlamaBackend, path: &Path, progress: &mut dyn FnMut(f32)) -> R
     let loaded = thread::scope(|scope| {
         let loader = scope.spawn(move || {
             native::collect_errors(|| {
+                if let Some(token) = native::doubled_token(path) {
+                    return Err(format!("its vocabulary has the token {token:?} twice"));
+                }
                 let params = LlamaModelParams::default()
                     .with_progress_callback(move |share| sender.send(share).is_ok());
-                LlamaModel::load_from_file(backend, path, &params)
+                LlamaModel::load_from_file(backend, path, &params).map_err(|error| error.to_string())
             })
         });
         shares.iter().for_each(progress);
@@ -113,7 +116,7 @@ fn read(backend: &LlamaBackend, path: &Path, progress: &mut dyn FnMut(f32)) -> R
     });
     let (model, log) = loaded.map_err(|_| Error::internal("the thread that loads the model panicked"))?;
     model.map_err(|error| {
-        let reason = reason(&log).unwrap_or_else(|| error.to_string());
+        let reason = reason(&log).unwrap_or(error);
         Error::invalid(format!("llama.cpp cannot load {}: {reason}", path.display()))
             .hint("if the file was copied or downloaded, check that it is complete")
     })

@@ -2,9 +2,11 @@
 #![expect(unsafe_code, reason = "llama.cpp is C++; each block carries its argument")]
 
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_void};
+use std::collections::HashSet;
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -56,6 +58,34 @@ impl DerefMut for Context {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.inner
     }
+}
+
+/// A token text that the file's vocabulary has twice, at which llama.cpp would abort the process.
+pub(crate) fn doubled_token(path: &Path) -> Option<String> {
+    let path = CString::new(path.to_str()?).ok()?;
+    let params = sys::gguf_init_params { no_alloc: true, ctx: ptr::null_mut() };
+    // SAFETY: the path is NUL-terminated, and without a `ctx` nothing but the returned header is made.
+    let header = unsafe { sys::gguf_init_from_file(path.as_ptr(), params) };
+    if header.is_null() {
+        return None; // llama.cpp will say what is wrong
+    }
+    // SAFETY: `header` is a header that was read and not yet freed. A key that was found may be asked for its type; a
+    // list of texts for its length and for each of its texts, which are NUL-terminated and live as long as the header.
+    let doubled = unsafe {
+        let key = sys::gguf_find_key(header, c"tokenizer.ggml.tokens".as_ptr());
+        let texts = key >= 0
+            && sys::gguf_get_kv_type(header, key) == sys::GGUF_TYPE_ARRAY
+            && sys::gguf_get_arr_type(header, key) == sys::GGUF_TYPE_STRING;
+        let count = if texts { sys::gguf_get_arr_n(header, key) } else { 0 };
+        let mut seen = HashSet::with_capacity(count);
+        (0..count)
+            .map(|index| CStr::from_ptr(sys::gguf_get_arr_str(header, key, index)))
+            .find(|text| !text.is_empty() && !seen.insert(*text))
+            .map(|text| text.to_string_lossy().into_owned())
+    };
+    // SAFETY: the header is freed once, and no text of it is left: the one that was found is a copy.
+    unsafe { sys::gguf_free(header) };
+    doubled
 }
 
 /// The level of the last line, which a continuation shares.

@@ -79,3 +79,19 @@ fn a_corrupt_tensor_table_says_what_is_wrong() {
     let error = Gguf.load(&options(&path, 1), &mut |_| {}).err().unwrap();
     assert!(error.message.contains("output_norm.weight"), "{error}");
 }
+
+#[test]
+fn a_vocabulary_with_a_token_twice_is_an_error_and_no_abort() {
+    let mut bytes = fs::read(storyteller()).unwrap();
+    let list = b"tokenizer.ggml.tokens";
+    let at = bytes.windows(list.len()).position(|window| window == list).unwrap();
+    // A token of one letter, after its length of eight bytes.
+    let letter = [1, 0, 0, 0, 0, 0, 0, 0, b'y'];
+    let token = at + bytes[at..].windows(letter.len()).position(|window| window == letter).unwrap();
+    bytes[token + 8] = b'x';
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("doubled.gguf");
+    fs::write(&path, bytes).unwrap();
+    let error = Gguf.load(&options(&path, 1), &mut |_| {}).err().unwrap();
+    assert!(error.message.contains("token \"x\" twice"), "{error}");
+}
