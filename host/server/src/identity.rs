@@ -2,15 +2,12 @@
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
-use inferno_store::{Store, StoreError};
+use inferno_store::{DEFAULT_TENANT, Store, StoreError};
 
 use crate::refusal::Refusal;
 
 /// The other header in which clients send their key.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-
-/// The tenant of a server without keys.
-const LOCAL: &str = "local";
 
 /// The tenant that a request's key belongs to. A store that cannot answer lets nobody in.
 pub(crate) async fn tenant(store: &Store, headers: &HeaderMap) -> Result<String, Refusal> {
@@ -32,7 +29,7 @@ pub(crate) async fn tenant(store: &Store, headers: &HeaderMap) -> Result<String,
 
 fn look_up(store: &Store, secret: Option<&str>) -> Result<Result<String, Refusal>, StoreError> {
     if !store.any_keys()? {
-        return Ok(Ok(LOCAL.to_owned()));
+        return Ok(Ok(DEFAULT_TENANT.to_owned()));
     }
     let Some(secret) = secret else {
         return Ok(Err(Refusal::unauthenticated(

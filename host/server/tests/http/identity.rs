@@ -42,7 +42,7 @@ async fn keys_are_enforced_as_soon_as_one_exists() {
     assert_eq!(server.get("/health", &[]).await.status, 200, "health needs no key");
 
     let other = server.store.create_key("other", "else").unwrap();
-    server.store.remove_key(&key.id).unwrap();
+    server.store.remove_key(&key.info.id).unwrap();
     let removed = server.get("/v1/x", &[&format!("x-api-key: {}", key.secret)]).await;
     assert_eq!(removed.status, 401, "a removed key ends at once");
     let left = server.get("/v1/x", &[&format!("x-api-key: {}", other.secret)]).await;
