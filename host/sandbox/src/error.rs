@@ -52,7 +52,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self.kind {
             ErrorKind::Answer(status) => status,
-            ErrorKind::Busy => 503,
+            ErrorKind::Busy | ErrorKind::Limit(Limit::ConcurrentCalls) => 503,
             ErrorKind::Limit(Limit::Wall) => 504,
             _ => 500,
         }

@@ -4,7 +4,6 @@ mod misbehave;
 mod report;
 mod use_host;
 
-#[expect(unsafe_code, missing_docs, reason = "generated code")]
 mod wit {
     wit_bindgen::generate!({
         path: [
@@ -22,13 +21,22 @@ mod wit {
     });
 }
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use wit::exports::wasi::http::handler::Guest;
 use wit::wasi::http::types::{ErrorCode, Fields, Request, Response};
+
 use wit_bindgen::StreamWriter;
+
+static COUNT: AtomicU32 = AtomicU32::new(1);
 
 struct Probe;
 
-wit::export!(Probe with_types_in wit);
+#[expect(unsafe_code, reason = "generated code")]
+mod exported {
+    use super::{Probe, wit};
+
+    wit::export!(Probe with_types_in wit);
+}
 
 /// The arguments of a request.
 struct Query(Vec<(String, String)>);
@@ -63,6 +71,8 @@ impl Guest for Probe {
             "who" => Ok(text(200, &report::request(&request))),
             "refuse" => Err(ErrorCode::InternalError(Some("I do not want to".to_owned()))),
             "too-large" => Err(ErrorCode::HttpRequestBodySize(Some(1))),
+            // How often this instance has been asked: a fresh one says 1.
+            "count" => Ok(text(200, &COUNT.fetch_add(1, Ordering::Relaxed).to_string())),
             "late-work" => Ok(use_host::late_work()),
             name => match use_host::call(name, &query, request).await {
                 Some(response) => Ok(response),

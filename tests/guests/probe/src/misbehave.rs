@@ -61,9 +61,9 @@ pub(crate) async fn call(name: &str, query: &Query) -> Response {
             out.write_all(b"half".to_vec()).await;
         }),
         // Never stops writing.
-        "endless" => respond(200, &[], async |mut out| {
-            while out.write_all(vec![b'x'; 64 << 10]).await.is_empty() {}
-        }),
+        "endless" => {
+            respond(200, &[], async |mut out| while out.write_all(vec![b'x'; 64 << 10]).await.is_empty() {})
+        }
         _ => text(404, "no such thing"),
     }
 }

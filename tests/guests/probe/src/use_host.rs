@@ -12,7 +12,11 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
         "complete" => complete(query, request).await,
         "embed" => embed(query),
         "models" => models::all().map(|models| {
-            models.iter().map(|model| format!("{} {}", model.name, model.format)).collect::<Vec<_>>().join("\n")
+            models
+                .iter()
+                .map(|model| format!("{} {}", model.name, model.format))
+                .collect::<Vec<_>>()
+                .join("\n")
         }),
         "model" => models::get(&query.text("name")).map(|model| format!("{model:?}")),
         "kv-get" => kv::get(&query.text("key")).map(|value| match value {

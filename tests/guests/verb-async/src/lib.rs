@@ -1,6 +1,5 @@
 //! A verb that exports `wasi:cli/run` of WASI 0.3. It succeeds if its only argument is `yes`.
 
-#[expect(unsafe_code, missing_docs, reason = "generated code")]
 mod wit {
     wit_bindgen::generate!({
         path: [
@@ -20,7 +19,12 @@ mod wit {
 
 struct Verb;
 
-wit::export!(Verb with_types_in wit);
+#[expect(unsafe_code, reason = "generated code")]
+mod exported {
+    use super::{Verb, wit};
+
+    wit::export!(Verb with_types_in wit);
+}
 
 impl wit::exports::wasi::cli::run::Guest for Verb {
     async fn run() -> Result<(), ()> {

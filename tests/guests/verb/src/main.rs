@@ -17,7 +17,7 @@ fn main() -> ExitCode {
                 std::net::TcpStream::connect("127.0.0.1:80").is_ok(),
                 std::net::UdpSocket::bind("127.0.0.1:0").is_ok(),
             ];
-            let bits = seen.iter().enumerate().map(|(bit, seen)| u8::from(*seen) << bit).sum();
+            let bits: u8 = seen.iter().enumerate().map(|(bit, seen)| u8::from(*seen) << bit).sum();
             ExitCode::from(bits)
         }
         Some("args") => ExitCode::from(u8::try_from(args.len()).unwrap_or(u8::MAX)),
