@@ -45,12 +45,13 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match &self.hint {
-            Some(hint) if self.message.ends_with(['.', '?', '!']) => write!(f, " {hint}"),
-            Some(hint) => write!(f, ". {hint}"),
-            None => Ok(()),
-        }
+        let Some(hint) = &self.hint else { return f.write_str(&self.message) };
+        let (message, separator) = match hint.chars().next() {
+            Some(first) if first.is_lowercase() => (self.message.trim_end_matches('.'), "; "),
+            _ if self.message.ends_with(['.', '?', '!']) => (&*self.message, " "),
+            _ => (&*self.message, ". "),
+        };
+        write!(f, "{message}{separator}{hint}")
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hint_follows_the_message_as_a_sentence() {
+    fn the_hint_follows_the_message() {
         let error = |message: &str, hint: Option<&str>| {
             Error {
                 kind: ErrorKind::NotFound,
@@ -97,6 +98,11 @@ mod tests {
             error("no model \"stry\"", Some("Did you mean story?")),
             "no model \"stry\". Did you mean story?"
         );
+        assert_eq!(
+            error("no model \"stry\"", Some("did you mean story?")),
+            "no model \"stry\"; did you mean story?"
+        );
+        assert_eq!(error("It is gone.", Some("look there")), "It is gone; look there");
         assert_eq!(error("It is gone.", Some("Look.")), "It is gone. Look.");
         assert_eq!(error("It is gone", None), "It is gone");
     }

@@ -211,13 +211,14 @@ impl Request {
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large(limit));
         }
-        // One byte more than announced, so that the read that finds the end needs no room of its own.
-        let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_READ).saturating_add(1));
-        while self.read_into(&mut bytes).await? {
+        let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_READ));
+        // What was announced is all that comes, so there is no need to wait for the end to be told.
+        while announced.is_none_or(|length| bytes.len() < length) && self.read_into(&mut bytes).await? {
             if bytes.len() > limit {
                 return Err(too_large(limit));
             }
         }
+        self.body = Body::Done;
         Ok(bytes)
     }
 

@@ -29,6 +29,13 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
+/// So that `?` on a call of the host breaks the body off.
+impl From<crate::Error> for Cut {
+    fn from(error: crate::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 /// Where a streamed body is written to.
 pub struct BodyWriter(Sink);
 
