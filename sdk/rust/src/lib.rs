@@ -20,10 +20,18 @@
 //!             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
 //!             Err(error) => return Response::text(error.status(), error.to_string()),
 //!         };
-//!         match inference::complete(&inference::Request::prompt("storyteller", question)) {
-//!             Ok(answer) => Response::text(200, answer.text),
-//!             Err(error) => Response::text(503, error.to_string()),
-//!         }
+//!         let ask = inference::Request::prompt("storyteller", question);
+//!         let mut generation = match inference::generate(&ask).await {
+//!             Ok(generation) => generation,
+//!             Err(error) => return Response::text(503, error.to_string()),
+//!         };
+//!         Response::stream(200, async move |mut body| {
+//!             while let Some(piece) = generation.next().await {
+//!                 body.write(&mut piece.into_bytes()).await?;
+//!             }
+//!             generation.end().await?;
+//!             Ok(())
+//!         })
 //!     }
 //! }
 //!
