@@ -31,9 +31,10 @@ fn reworded(message: &str) -> String {
 }
 
 fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
-    let rated = known.iter().map(|name| (strsim::jaro_winkler(unknown, name), *name));
-    let best = rated.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 > 0.7).then_some(best.1)
+    let rated = known.iter().map(|name| (strsim::damerau_levenshtein(unknown, name), *name));
+    let (slips, name) = rated.min()?;
+    // One slip of the finger for every three letters.
+    (slips <= (unknown.len() / 3).max(1)).then_some(name)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Command {
 
 impl Plugin {
     /// Runs the plugin as a command with these arguments, on the standard streams of this process, and returns its
-    /// exit code.
+    /// exit code. WASI's own interfaces, and so a Rust program's `main`, tell success (0) from failure (1) and no more.
     pub async fn command(&self, caller: Caller, args: Vec<String>) -> Result<u8, Error> {
         let command = self.inner.command.clone().ok_or_else(|| self.plays_no("command"))?;
         let (store, terms) = self.begin(caller, &self.inner.command_limits, &Surroundings::Command(&args))?;

@@ -154,7 +154,8 @@ impl Drop for Answer {
         let Some(call) = self.work.take() else { return };
         // The answer is out, but the plugin may have something left to do, such as to count it. If the answer is not
         // out, nobody wants it any more, and the call ends here.
-        let whole = self.read || http_body::Body::is_end_stream(&self.body);
+        let body: &dyn http_body::Body<Data = Bytes, Error = WasiError> = &self.body;
+        let whole = self.read || body.is_end_stream() || body.size_hint().exact() == Some(0);
         if whole && let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let plugin = std::mem::take(&mut self.plugin);
             runtime.spawn(async move {
