@@ -74,13 +74,15 @@ impl Embedder {
     ) -> Result<Self, Error> {
         let room = plan.context;
         let vocabulary = u32::try_from(model.n_vocab()).unwrap_or(1).max(1);
+        // A batch must at least have room for the first token of each text, or llama.cpp aborts.
+        let texts = MOST_TEXTS as u32;
         let most =
-            if facts.causal { (MOST_LOGITS / vocabulary).clamp(32, MOST_TOKENS).min(room) } else { room };
+            if facts.causal { (MOST_LOGITS / vocabulary).clamp(texts, MOST_TOKENS) } else { room.max(texts) };
         let params = LlamaContextParams::default()
-            .with_n_ctx(NonZero::new(room))
+            .with_n_ctx(NonZero::new(room.max(most)))
             .with_n_batch(most)
             .with_n_ubatch(most)
-            .with_n_seq_max(MOST_TEXTS as u32)
+            .with_n_seq_max(texts)
             .with_kv_unified(true)
             .with_embeddings(true)
             .with_n_threads(plan.threads)
@@ -176,7 +178,7 @@ impl Embedder {
 
     /// Takes as many waiting texts as fit together.
     fn admit(&mut self, emit: Emit<'_>) {
-        let mut left = self.room as usize;
+        let mut left = self.room.max(self.most) as usize;
         while self.reading.len() < MOST_TEXTS
             && let Some(item) = self.waiting.pop_front_if(|item| item.tokens.len() <= left)
         {

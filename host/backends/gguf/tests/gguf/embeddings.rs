@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use inferno_backend::{ErrorKind, Finish, Work};
+use inferno_backend::{Backend, ErrorKind, Finish, LoadOptions, Work};
+use inferno_backend_gguf::Gguf;
 
-use crate::harness::{Outcome, chat, drain, embed, load, run_all};
+use crate::harness::{Outcome, chat, drain, embed, load, options, run_all, storyteller};
 
 fn similarity(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
@@ -53,6 +54,15 @@ fn a_text_may_be_as_long_as_the_context_and_no_longer() {
     for part in ["input 2".to_owned(), (context + 1).to_string(), context.to_string()] {
         assert!(error.message.contains(&part), "{error}");
     }
+}
+
+#[test]
+fn the_shortest_context_is_enough_for_short_texts() {
+    let short = LoadOptions { context: Some(4), ..options(&storyteller(), 1) };
+    let mut model = Gguf.load(&short, &mut |_| {}).unwrap();
+    let texts = ["a"; 100];
+    assert_eq!(vectors(&run_all(&mut *model, vec![embed(&texts)])[0]).len(), 100);
+    assert_eq!(model.submit(1, embed(&["a fox and an owl"])).unwrap_err().kind, ErrorKind::ContextLength);
 }
 
 #[test]

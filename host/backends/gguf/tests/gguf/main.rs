@@ -2,8 +2,10 @@
 
 mod chats;
 mod embeddings;
+#[cfg(test)] // where helpers may unwrap
+mod encoder;
 mod files;
 mod generation;
-#[cfg(test)] // where helpers may unwrap
+#[cfg(test)]
 mod harness;
 mod sharing;

@@ -1,0 +1,198 @@
+//! A model whose tokens see both ways: a BERT with weights at random, written here.
+
+use std::fs;
+use std::path::Path;
+
+use inferno_backend::{Backend, ErrorKind, Model, Work};
+use inferno_backend_gguf::Gguf;
+
+use crate::harness::{chat, embed, options, run_all};
+
+const WIDTH: u64 = 32;
+const CONTEXT: u64 = 64;
+const WORDS: [&str; 12] = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "\u{2581}the",
+    "\u{2581}fox",
+    "\u{2581}owl",
+    "\u{2581}is",
+    "\u{2581}red",
+    "\u{2581}a",
+    "s",
+];
+
+/// The metadata and tensors of a GGUF file under construction.
+#[derive(Default)]
+struct File {
+    keys: u64,
+    metadata: Vec<u8>,
+    tensors: u64,
+    table: Vec<u8>,
+    data: Vec<u8>,
+    random: u64,
+}
+
+impl File {
+    fn key(&mut self, key: &str, kind: u32, value: &[u8]) {
+        self.keys += 1;
+        self.metadata.extend(text(key));
+        self.metadata.extend(kind.to_le_bytes());
+        self.metadata.extend(value);
+    }
+
+    fn number(&mut self, key: &str, value: u32) {
+        self.key(key, 4, &value.to_le_bytes());
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key, 8, &text(value));
+    }
+
+    /// A tensor of 32-bit floats: ones for `.weight` of norms, else small numbers at random.
+    fn tensor(&mut self, name: &str, shape: &[u64]) {
+        self.tensors += 1;
+        self.table.extend(text(name));
+        self.table.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().for_each(|size| self.table.extend(size.to_le_bytes()));
+        self.table.extend(0_u32.to_le_bytes());
+        self.table.extend((self.data.len() as u64).to_le_bytes());
+        for _ in 0..shape.iter().product() {
+            self.random =
+                self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let noise = (self.random >> 40) as f32 / (1 << 24) as f32 - 0.5;
+            let value = if name.ends_with("norm.weight") { 1.0 } else { noise / 2.0 };
+            self.data.extend(value.to_le_bytes());
+        }
+        self.data.resize(self.data.len().next_multiple_of(32), 0);
+    }
+
+    fn write(self, path: &Path) {
+        let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+        bytes.extend(self.tensors.to_le_bytes());
+        bytes.extend(self.keys.to_le_bytes());
+        bytes.extend(self.metadata);
+        bytes.extend(self.table);
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        bytes.extend(self.data);
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// A small BERT with this pooling, as GGUF numbers it.
+fn bert(path: &Path, pooling: u32) {
+    let mut file = File::default();
+    file.text("general.architecture", "bert");
+    file.number("bert.context_length", CONTEXT as u32);
+    file.number("bert.embedding_length", WIDTH as u32);
+    file.number("bert.feed_forward_length", 2 * WIDTH as u32);
+    file.number("bert.block_count", 2);
+    file.number("bert.attention.head_count", 4);
+    file.key("bert.attention.layer_norm_epsilon", 6, &1e-6_f32.to_le_bytes());
+    file.key("bert.attention.causal", 7, &[0]);
+    file.number("bert.pooling_type", pooling);
+    file.text("tokenizer.ggml.model", "bert");
+    let words = WORDS.iter().flat_map(|word| text(word));
+    file.key(
+        "tokenizer.ggml.tokens",
+        9,
+        &8_u32
+            .to_le_bytes()
+            .into_iter()
+            .chain((WORDS.len() as u64).to_le_bytes())
+            .chain(words)
+            .collect::<Vec<_>>(),
+    );
+    file.number("tokenizer.ggml.token_type_count", 2);
+    for (name, id) in [("padding", 0), ("unknown", 1), ("bos", 2), ("seperator", 3), ("mask", 4)] {
+        file.number(&format!("tokenizer.ggml.{name}_token_id"), id);
+    }
+    let norm = |file: &mut File, name: &str| {
+        file.tensor(&format!("{name}.weight"), &[WIDTH]);
+        file.tensor(&format!("{name}.bias"), &[WIDTH]);
+    };
+    let linear = |file: &mut File, name: &str, from: u64, to: u64| {
+        file.tensor(&format!("{name}.weight"), &[from, to]);
+        file.tensor(&format!("{name}.bias"), &[to]);
+    };
+    file.tensor("token_embd.weight", &[WIDTH, WORDS.len() as u64]);
+    file.tensor("token_types.weight", &[WIDTH, 2]);
+    file.tensor("position_embd.weight", &[WIDTH, CONTEXT]);
+    norm(&mut file, "token_embd_norm");
+    for block in ["blk.0", "blk.1"] {
+        for part in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+            linear(&mut file, &format!("{block}.{part}"), WIDTH, WIDTH);
+        }
+        norm(&mut file, &format!("{block}.attn_output_norm"));
+        linear(&mut file, &format!("{block}.ffn_up"), WIDTH, 2 * WIDTH);
+        linear(&mut file, &format!("{block}.ffn_down"), 2 * WIDTH, WIDTH);
+        norm(&mut file, &format!("{block}.layer_output_norm"));
+    }
+    file.write(path);
+}
+
+fn load(pooling: u32) -> Result<Box<dyn Model>, inferno_backend::Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bert.gguf");
+    bert(&path, pooling);
+    Gguf.load(&options(&path, 1), &mut |_| {})
+}
+
+fn distance(left: &[f32], right: &[f32]) -> f32 {
+    left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn an_encoder_embeds_and_does_nothing_else() {
+    let mut model = load(1).unwrap();
+    let info = model.info();
+    assert!(info.embeds && !info.generates && !info.chats);
+    assert_eq!(u64::from(info.context), CONTEXT);
+    let error = model.submit(1, Work::Generate(chat("Hi"))).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.message.contains("writes no text"), "{error}");
+}
+
+#[test]
+fn every_pooling_gives_the_same_vector_alone_and_in_company() {
+    let mut means = Vec::new();
+    for pooling in [1, 2, 3] {
+        let mut model = load(pooling).unwrap();
+        let long = "the fox is red ".repeat(15);
+        let texts = ["the fox is red", "a owl", &long, "foxs"];
+        let together = run_all(&mut *model, vec![embed(&texts)]).remove(0);
+        assert_eq!(together.prompt_tokens, Some(6 + 4 + 62 + 4), "with the first and the separating token");
+        for (text, vector) in texts.iter().zip(&together.vectors) {
+            let length: f32 = vector.iter().map(|value| value * value).sum();
+            assert!((length - 1.0).abs() < 1e-5);
+            let alone = run_all(&mut *model, vec![embed(&[text])]).remove(0);
+            assert!(distance(&alone.vectors[0], vector) < 1e-3, "{text}");
+        }
+        assert!(distance(&together.vectors[0], &together.vectors[1]) > 0.01, "texts differ");
+        means.push(together.vectors[0].clone());
+    }
+    assert!(
+        distance(&means[0], &means[1]) > 0.01 && distance(&means[1], &means[2]) > 0.01,
+        "poolings differ"
+    );
+}
+
+#[test]
+fn too_long_a_text_is_refused() {
+    let error = load(1).unwrap().submit(1, embed(&[&"fox ".repeat(63)])).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::ContextLength);
+    assert!(error.message.contains("65 tokens") && error.message.contains("64"), "{error}");
+}
+
+#[test]
+fn a_model_that_ranks_is_refused() {
+    let error = load(4).err().unwrap();
+    assert!(error.message.contains("ranks"), "{error}");
+}
