@@ -190,15 +190,14 @@ impl Grants {
         Ok(Self { entries })
     }
 
-    /// What this package was granted, without loading it.
+    /// What a package was granted. A plugin that is part of the program has what it asks for until an entry says
+    /// otherwise; any other needs an entry.
     pub fn granted(&self, package: &Package) -> Granted {
         let manifest = package.manifest();
         self.of(&manifest.plugin.name, package.digest(), package.origin(), &manifest.asks)
     }
 
-    /// What these bytes of this plugin were granted. A plugin that is part of the program has what it asks for until
-    /// an entry says otherwise; any other needs an entry.
-    pub(crate) fn of(&self, plugin: &str, digest: &str, origin: &Origin, asked: &Capabilities) -> Granted {
+    fn of(&self, plugin: &str, digest: &str, origin: &Origin, asked: &Capabilities) -> Granted {
         let of_plugin = || self.entries.iter().filter(|entry| entry.plugin == plugin);
         match of_plugin().find(|entry| entry.digest == digest) {
             Some(entry) => Granted {

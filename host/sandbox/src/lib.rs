@@ -139,7 +139,7 @@ impl Sandbox {
             None => None,
         };
         let asked = manifest.asks.clone();
-        let granted = grants.of(&name, package.digest(), package.origin(), &asked);
+        let granted = grants.granted(&package);
         let effect = Effect { plugin: name, digest: package.digest().to_owned(), asked, granted };
         let calls = http_limits.concurrent_calls.min(Semaphore::MAX_PERMITS as u64);
         Ok(Plugin {
