@@ -24,7 +24,12 @@ pub(crate) struct Kit {
 impl Kit {
     /// Workers that really work.
     pub(crate) fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let args = ["kit::become_a_worker", "--exact", "--ignored", "--nocapture", "--test-threads=1"];
+        Self::with_test("kit::become_a_worker", change)
+    }
+
+    /// Workers that are a test of this executable, which should do nothing where it is not [`wanted`].
+    pub(crate) fn with_test(name: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let args = [name, "--exact", "--ignored", "--nocapture", "--test-threads=1"];
         let program = std::env::current_exe().expect("this is a program");
         let worker = WorkerCommand { program, args: args.map(Into::into).to_vec() };
         Self::with(worker, |config| {
@@ -126,7 +131,12 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+    soon(what, wait).await;
+}
+
+/// Waits for something that must not take as long as an endless generation.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("it took too long: {what}"))
 }
 
 /// Is there such a process, running or not reaped yet?
@@ -140,10 +150,15 @@ pub(crate) fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it can be killed");
 }
 
+/// Was this process started to be a worker?
+pub(crate) fn wanted() -> bool {
+    std::env::var_os(WORKER).is_some()
+}
+
 #[test]
 #[ignore = "this is what the other tests start as their worker"]
 fn become_a_worker() {
-    if std::env::var_os(WORKER).is_none() {
+    if !wanted() {
         return;
     }
     let served = inferno_backend::worker::run(Backends::new(vec![inferno_backend_echo::backend()], None));

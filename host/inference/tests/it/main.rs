@@ -4,6 +4,7 @@
 
 mod kit;
 mod loading;
+mod odd;
 mod queue;
 mod stream;
 mod supervision;

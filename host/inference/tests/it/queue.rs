@@ -3,7 +3,7 @@
 use futures::{StreamExt, future::poll_immediate};
 use inferno_inference::ErrorKind;
 
-use crate::kit::{Kit, prompt, read, until};
+use crate::kit::{Kit, prompt, read, soon, until};
 
 #[tokio::test]
 async fn a_dropped_generation_makes_room_for_who_waits() {
@@ -19,7 +19,7 @@ async fn a_dropped_generation_makes_room_for_who_waits() {
         tokio::task::yield_now().await;
     }
     drop(endless);
-    assert_eq!(waiting.await.0, "next one");
+    assert_eq!(soon("its turn has come", waiting).await.0, "next one");
     assert_eq!(kit.loaded().active, 0);
 }
 
@@ -59,7 +59,8 @@ async fn a_full_queue_says_when_to_try_again() {
         .expect("other models have places of their own");
 
     held.clear();
-    assert_eq!(read(waiting.await.expect("its turn")).await.0, "third");
+    let third = soon("its turn has come", waiting).await.expect("it starts");
+    assert_eq!(read(third).await.0, "third");
     let last = kit.inference.complete("slow", prompt("fourth", 2)).await.expect("there are places again");
     assert_eq!(last.text, "fourth");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use inferno_inference::{ErrorKind, Event};
 
-use crate::kit::{Kit, exists, kill, prompt, read, until, words};
+use crate::kit::{Kit, exists, kill, prompt, read, soon, until, words};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -89,7 +89,7 @@ async fn a_shutdown_cuts_off_what_takes_too_long() {
     let kit = Kit::new(|_| {});
     let mut generation = kit.endless().await;
     let pid = kit.loaded().pid;
-    kit.inference.shutdown(Duration::from_millis(50)).await;
+    soon("the deadline ends it", kit.inference.shutdown(Duration::from_millis(50))).await;
     assert!(!exists(pid));
     let error = loop {
         if let Err(error) = generation.next().await.expect("an end is told") {
@@ -108,7 +108,7 @@ async fn a_shutdown_ends_a_load() {
         until("the worker runs", || !kit.written("pid").is_empty()).await;
         kit.inference.shutdown(LONG).await;
     };
-    let (outcome, ()) = tokio::join!(load, shutdown);
+    let (outcome, ()) = soon("nothing waits for the load", async { tokio::join!(load, shutdown) }).await;
     assert_eq!(outcome.expect_err("it was cut off").kind, ErrorKind::Unavailable);
     assert!(!exists(kit.written("pid").trim().parse().expect("it ran")));
 }
