@@ -11,8 +11,8 @@
  * Memory: whoever passes bytes keeps them; the other side copies what it needs before the call or callback returns.
  * Text is UTF-8 and not NUL-terminated. JSON is one value. No exception or panic may leave any of these functions.
  *
- * Growth: version 1 may get new fields at the end of `inferno_backend`; `size` tells which a backend has. New JSON keys
- * may come too: ignore those that you do not know. Everything else needs a new version and a new symbol.
+ * Growth: version 1 may get new fields at the end of `inferno_backend`; `size` tells which a backend has. Its JSON objects
+ * keep their keys. Everything else needs a new version and a new symbol.
  */
 #ifndef INFERNO_BACKEND_H
 #define INFERNO_BACKEND_H

@@ -5,21 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
-/// What a worker still needs.
-pub(crate) struct Needs<'a> {
-    /// The model's file.
-    pub(crate) model: &'a Path,
-    /// Where opened backends, and libraries beside them, come from.
-    pub(crate) libraries: Option<&'a Path>,
-}
-
-/// Confines this thread and those that it starts later. Returns what could not be enforced.
-pub(crate) fn confine(needs: &Needs<'_>) -> Vec<String> {
+/// Confines this thread and those that it starts later to reading `model` and what libraries need, those of the
+/// directory `libraries` included. Returns what could not be enforced.
+pub(crate) fn confine(model: &Path, libraries: Option<&Path>) -> Vec<String> {
     let mut missing = Vec::new();
     if let Err(error) = no_core_dumps() {
         missing.push(format!("core dumps stay possible: {error}"));
     }
-    missing.extend(restrict(needs));
+    missing.extend(restrict(model, libraries));
     missing
 }
 
@@ -30,7 +23,7 @@ fn no_core_dumps() -> std::io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn restrict(needs: &Needs<'_>) -> Option<String> {
+fn restrict(model: &Path, libraries: Option<&Path>) -> Option<String> {
     use landlock::{
         ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
         RulesetStatus, Scope, path_beneath_rules,
@@ -45,7 +38,7 @@ fn restrict(needs: &Needs<'_>) -> Option<String> {
             .handle_access(AccessNet::from_all(abi))?
             .scope(Scope::from_all(abi))?
             .create()?
-            .add_rules(path_beneath_rules(readable(needs), read))?
+            .add_rules(path_beneath_rules(readable(model, libraries), read))?
             .add_rules(path_beneath_rules(devices(), device))?;
         Ok(ruleset.restrict_self()?.ruleset)
     };
@@ -62,21 +55,37 @@ fn restrict(needs: &Needs<'_>) -> Option<String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn restrict(_needs: &Needs<'_>) -> Option<String> {
+fn restrict(_model: &Path, _libraries: Option<&Path>) -> Option<String> {
     Some("file and network rules are only known for Linux".into())
 }
 
 /// Files and directories that may be read. Those that do not exist are skipped.
 #[cfg(target_os = "linux")]
-fn readable(needs: &Needs<'_>) -> Vec<PathBuf> {
+fn readable(model: &Path, libraries: Option<&Path>) -> Vec<PathBuf> {
     /// Shared libraries that a backend opens late, such as a GPU driver's, and what such drivers read.
     const LIBRARIES: &[&str] = &["/lib", "/lib64", "/usr", "/opt", "/nix/store", "/run/opengl-driver"];
     const SYSTEM: &[&str] =
         &["/proc", "/sys", "/dev/null", "/dev/urandom", "/etc/ld.so.cache", "/etc/vulkan", "/etc/OpenCL"];
     let mut paths: Vec<PathBuf> = LIBRARIES.iter().chain(SYSTEM).map(PathBuf::from).collect();
-    paths.push(needs.model.to_owned());
-    paths.extend(needs.libraries.map(Path::to_owned));
+    paths.push(model.to_owned());
+    paths.extend(other_parts(model));
+    paths.extend(libraries.map(Path::to_owned));
     paths
+}
+
+/// The other files of a model that is split, as in `name-00001-of-00003.gguf`; engines find them by themselves.
+#[cfg(target_os = "linux")]
+fn other_parts(model: &Path) -> Vec<PathBuf> {
+    let pattern = |path: &Path| {
+        let stem = path.file_stem()?.to_str()?;
+        let (rest, count) = stem.rsplit_once("-of-")?;
+        let (name, number) = rest.rsplit_once('-')?;
+        let numbers = [count, number].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        numbers.then(|| (name.to_owned(), count.to_owned(), path.extension().map(ToOwned::to_owned)))
+    };
+    let (Some(ours), Some(dir)) = (pattern(model), model.parent()) else { return Vec::new() };
+    let beside = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    beside.filter(|path| path != model && pattern(path).as_ref() == Some(&ours)).collect()
 }
 
 /// Devices that compute. Those that do not exist are skipped.
@@ -88,4 +97,27 @@ fn devices() -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = in_dev.filter(is_nvidia).collect();
     paths.extend(["/dev/dri", "/dev/kfd", "/dev/dxg"].map(PathBuf::from));
     paths
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_other_parts_of_a_split_model_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        for name in
+            ["m-00001-of-00002.gguf", "n-00002-of-00003.gguf", "m-00002-of-00003.txt", "m-x-of-00003.gguf"]
+        {
+            std::fs::write(path(name), "").unwrap();
+        }
+        let mut parts = other_parts(&path("m-00002-of-00003.gguf"));
+        parts.sort();
+        assert_eq!(parts, [path("m-00001-of-00003.gguf"), path("m-00003-of-00003.gguf")]);
+        assert!(other_parts(&path("whole.gguf")).is_empty());
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::abi::{self, Bytes, Table};
 use crate::wire::{self, Describe};
-use crate::{Backend, Error, Model, Work};
+use crate::{Backend, Error, Model};
 
 /// A backend that is part of this program, behind the same table of C functions as one that is opened.
 #[derive(Clone, Copy)]
@@ -193,7 +193,7 @@ unsafe extern "C" fn submit(
     let loaded = unsafe { loaded(model) };
     let outcome = with_model(loaded, "submit", |model| {
         // SAFETY: the host keeps the bytes for the whole call.
-        let work: Work = wire::from_json("the work", unsafe { work.get() }.unwrap_or_default())?;
+        let work = wire::decode_work(unsafe { work.get() }.unwrap_or_default())?;
         model.submit(id, work)
     });
     match outcome {

@@ -121,7 +121,7 @@ pub fn encode(frame: &Frame, into: &mut Vec<u8>) -> Result<(), FrameError> {
     };
     let (kind, id, payload) = match frame {
         Frame::Load(load) => json(LOAD, 0, wire::to_json("a load", load))?,
-        Frame::Submit { id, work } => json(SUBMIT, *id, wire::to_json("the work", work))?,
+        Frame::Submit { id, work } => json(SUBMIT, *id, wire::encode_work(work))?,
         Frame::Cancel { id } => (CANCEL, *id, Cow::Borrowed(&[][..])),
         Frame::Progress(share) => (PROGRESS, 0, share.to_le_bytes().to_vec().into()),
         Frame::Ready(info) => json(READY, 0, wire::to_json("the model's description", info))?,
@@ -201,7 +201,7 @@ fn decode_body(body: &[u8]) -> Result<Frame, FrameError> {
     }
     Ok(match kind {
         LOAD => Frame::Load(wire::from_json("a load", payload).map_err(wrong)?),
-        SUBMIT => Frame::Submit { id, work: wire::from_json("the work", payload).map_err(wrong)? },
+        SUBMIT => Frame::Submit { id, work: wire::decode_work(payload).map_err(wrong)? },
         CANCEL if payload.is_empty() => Frame::Cancel { id },
         CANCEL => return Err(FrameError::payload(kind, "it has a payload")),
         PROGRESS => match payload.try_into().map(f32::from_le_bytes) {

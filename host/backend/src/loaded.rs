@@ -84,7 +84,7 @@ impl Model for LoadedModel {
     }
 
     fn submit(&mut self, id: u64, work: Work) -> Result<(), Error> {
-        let json = wire::to_json("the work", &work)?;
+        let json = wire::encode_work(&work)?;
         let mut failure = None;
         let Handle { calls, model } = &self.handle;
         // SAFETY: the model is alive and this is its thread; the bytes and the `Option<Error>` that `take_failure`

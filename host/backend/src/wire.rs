@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, Event, Finish, Usage, abi};
+use crate::{Error, Event, Finish, Generate, Usage, Work, abi};
 
 #[derive(Serialize, Deserialize)]
 struct Started {
@@ -35,6 +35,36 @@ pub(crate) fn to_json(what: &str, value: &impl Serialize) -> Result<Vec<u8>, Err
 pub(crate) fn from_json<T: DeserializeOwned>(what: &str, json: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(json)
         .map_err(|error| Error::internal(format!("{what} is not as expected: {error}")))
+}
+
+/// A request as JSON.
+pub(crate) fn encode_work(work: &Work) -> Result<Vec<u8>, Error> {
+    check_numbers(work)?;
+    to_json("the work", work)
+}
+
+/// The opposite of [`encode_work`].
+pub(crate) fn decode_work(json: &[u8]) -> Result<Work, Error> {
+    let work = from_json("the work", json)?;
+    check_numbers(&work)?;
+    Ok(work)
+}
+
+/// JSON has no infinities: they would be written as `null`, and come out of numbers beyond an `f32`.
+fn check_numbers(work: &Work) -> Result<(), Error> {
+    let Work::Generate(Generate { sampling, .. }) = work else { return Ok(()) };
+    let numbers = [
+        ("temperature", sampling.temperature),
+        ("top_p", sampling.top_p),
+        ("min_p", sampling.min_p),
+        ("repeat_penalty", sampling.repeat_penalty),
+        ("presence_penalty", sampling.presence_penalty),
+        ("frequency_penalty", sampling.frequency_penalty),
+    ];
+    match numbers.iter().find(|(_, value)| !value.is_finite()) {
+        Some((name, value)) => Err(Error::invalid(format!("{name} is {value}, which is no number"))),
+        None => Ok(()),
+    }
 }
 
 /// The event's kind, one of [`abi`]'s constants, and its data.
@@ -73,7 +103,14 @@ pub(crate) fn decode_event(kind: u32, data: &[u8]) -> Result<Event, Error> {
                 let bytes = data.len();
                 return Err(Error::internal(format!("an embedding has {bytes} bytes, not a multiple of 4")));
             }
-            Ok(Event::Embedding(values.iter().copied().map(f32::from_le_bytes).collect()))
+            let values: Vec<f32> = values.iter().copied().map(f32::from_le_bytes).collect();
+            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                let value = values[index];
+                return Err(Error::internal(format!(
+                    "value {index} of an embedding is {value}, which is no number"
+                )));
+            }
+            Ok(Event::Embedding(values))
         }
         abi::DONE => {
             let Done { finish, usage } = from_json("the end of a request", data)?;

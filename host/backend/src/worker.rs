@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 
-use crate::confine::{Needs, confine};
+use crate::confine::confine;
 use crate::frames::{self, Frame, FrameError, Load};
 use crate::output::Output;
 use crate::{Backends, Error, Event, Model};
@@ -80,7 +80,7 @@ fn load(
 
 fn load_model(backends: &Backends, load: &Load, output: &mut Output) -> Result<Box<dyn Model>, Error> {
     let backend = backends.find(load.backend.as_deref(), &load.format)?;
-    for missing in confine(&Needs { model: &load.options.path, libraries: backends.dir() }) {
+    for missing in confine(&load.options.path, backends.dir()) {
         log(&missing);
     }
     let mut told = 0.0;

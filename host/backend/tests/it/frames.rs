@@ -255,15 +255,22 @@ fn payloads_must_fit_their_kind() {
     check(16, 0, &1.5_f32.to_le_bytes(), "no share");
     check(34, 1, b"\xf0\x9f", "not UTF-8");
     check(35, 1, &[0; 6], "6 bytes");
+    check(35, 1, &f32::NAN.to_le_bytes(), "value 0 of an embedding is NaN");
+    let hot = b"{\"generate\":{\"input\":{\"prompt\":\"x\"},\"sampling\":{\"temperature\":1e39}}}";
+    check(2, 1, hot, "temperature is inf");
     check(2, 1, b"{\"generate\":{\"input\":{\"prompt\":\"x\"},\"tools\":[]}}", "unknown field `tools`");
     check(2, 1, b"{\"embed\":{\"inputs\":[]}} ...", "trailing characters");
 }
 
 #[test]
-fn a_frame_that_is_too_long_is_not_written() {
+fn what_could_not_be_read_is_not_written() {
     let mut bytes = b"before".to_vec();
     let frame = Frame::Event { id: 1, event: Event::Text("x".repeat(MAX_PAYLOAD + 1)) };
     assert!(matches!(frames::encode(&frame, &mut bytes), Err(FrameError::Length(67_108_874))));
+    let sampling = Sampling { top_p: f32::INFINITY, ..Sampling::default() };
+    let work = Generate { input: Input::Prompt("x".into()), max_tokens: None, sampling, stop: Vec::new() };
+    let frame = Frame::Submit { id: 1, work: Work::Generate(work) };
+    assert!(frames::encode(&frame, &mut bytes).unwrap_err().to_string().contains("top_p is inf"));
     assert_eq!(bytes, b"before");
 }
 
