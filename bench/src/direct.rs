@@ -12,7 +12,7 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::params::LlamaModelParams;
-use llama_cpp_2::model::{AddBos, LlamaModel};
+use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub(crate) fn serve(model: &Path, threads: i32, context: u32, sequences: u32) ->
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(context * sequences))
         .with_n_seq_max(sequences)
+        .with_kv_unified(false)
+        .with_no_perf(true)
         .with_n_batch(512)
         .with_n_threads(threads)
         .with_n_threads_batch(threads);
@@ -84,7 +86,7 @@ fn prefill(model: &LlamaModel, ctx: &mut LlamaContext<'_>, group: &[String]) -> 
     let mut batch = LlamaBatch::new(512, 1);
     let mut sequences = Vec::with_capacity(group.len());
     for (id, prompt) in (0..).zip(group) {
-        let tokens = model.str_to_token(prompt, AddBos::Always)?;
+        let tokens = model.vocab().tokenize(prompt.as_bytes(), true, false);
         batch.add_sequence(&tokens, id, false)?;
         let position = i32::try_from(tokens.len())?;
         let row = batch.n_tokens() - 1;
@@ -104,7 +106,7 @@ fn decode(model: &LlamaModel, ctx: &mut LlamaContext<'_>, sequences: &mut [Seque
         batch.clear();
         for (id, s) in (0..).zip(sequences.iter_mut()) {
             s.row = -1;
-            if !model.is_eog_token(s.token) && s.written < MAX_TOKENS {
+            if !model.vocab().is_eog(s.token) && s.written < MAX_TOKENS {
                 s.row = batch.n_tokens();
                 batch.add(s.token, s.position, &[id], true)?;
                 s.position += 1;
@@ -123,9 +125,9 @@ fn decode(model: &LlamaModel, ctx: &mut LlamaContext<'_>, sequences: &mut [Seque
 /// Samples the next token of a sequence and makes its text, as a server must.
 fn take(model: &LlamaModel, ctx: &LlamaContext<'_>, s: &mut Sequence) -> Result<()> {
     s.token = s.sampler.sample(ctx, s.row);
-    if !model.is_eog_token(s.token) {
+    if !model.vocab().is_eog(s.token) {
         s.written += 1;
-        s.bytes.extend(model.token_to_piece_bytes(s.token, 16, false, None)?);
+        s.bytes.extend(model.vocab().token_to_piece(s.token, false, None));
     }
     Ok(())
 }

@@ -4,9 +4,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use inferno_inference::{Generate, Inference, Input, Message, Role};
+use inferno_inference::{Config, Generate, Inference, Input, Message, Role, WorkerCommand};
 use inferno_tests::gguf::{Kind, Shape, random_model};
 use serde_json::json;
 
@@ -144,7 +145,7 @@ async fn latency(places: &Places) -> Result<Vec<Row>> {
             health.push(sample[2]);
         }
     }
-    door.shutdown().await;
+    door.shutdown(Duration::ZERO).await;
     let mut rows = Vec::new();
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
         let [t, i, h] = [&mut through, &mut inside, &mut health].map(|s| percentile(s, share));
@@ -160,11 +161,8 @@ async fn latency(places: &Places) -> Result<Vec<Row>> {
 fn door(places: &Places) -> Result<Inference> {
     let models = inferno_models::Models::new(inferno_models::Config { dirs: vec![places.home.join("models")], hf_cache: None, builtin: None });
     let worker = isolated(&places.program, &places.home);
-    let config = inferno_inference::Config {
-        worker: inferno_inference::WorkerCommand { program: worker.get_program().into(), args: vec!["worker".into()] },
-        ..Default::default()
-    };
-    Ok(Inference::new(models, config))
+    let worker = WorkerCommand { program: worker.get_program().into(), args: vec!["worker".into()] };
+    Ok(Inference::new(models, Config::new(worker)))
 }
 
 async fn ask(door: &Inference) -> Result<f64> {
