@@ -14,12 +14,13 @@ use llama_cpp_2::token::LlamaToken;
 
 use crate::native::Context;
 use crate::plan::Plan;
+use crate::prefix::{BLOCK, Prefixes};
 use crate::prompt::Prompts;
 use crate::sample::Chooser;
 use crate::text::Text;
 
 /// Tokens of prompts that one step reads at most.
-const MOST_PROMPT: u32 = 512;
+const MOST_PROMPT: u32 = BLOCK as u32;
 /// Tokens of prompts that one step reads at least, however slow the machine is.
 const LEAST_PROMPT: u32 = 32;
 /// How long reading prompts may keep the running answers from their next token.
@@ -64,6 +65,7 @@ pub(crate) struct Generator {
     model: Arc<LlamaModel>,
     batch: LlamaBatch<'static>,
     slots: Vec<Option<Slot>>,
+    prefixes: Prefixes,
     waiting: VecDeque<Job>,
     /// Ended by their callers, to be told so in the next step.
     cancelled: Vec<(u64, Usage)>,
@@ -104,6 +106,7 @@ impl Generator {
             model: Arc::clone(model),
             batch: LlamaBatch::new(capacity as usize, 1),
             slots: (0..plan.sequences).map(|_| None).collect(),
+            prefixes: Prefixes::new(plan.sequences),
             waiting: VecDeque::new(),
             cancelled: Vec::new(),
             room: plan.context,
@@ -176,14 +179,33 @@ impl Generator {
         !self.waiting.is_empty() || self.slots.iter().any(Option::is_some)
     }
 
-    /// Gives free slots to those who wait; the lowest first, since llama.cpp computes neighbours together.
+    /// Gives free slots to those who wait.
     fn admit(&mut self, emit: Emit<'_>) {
-        while let Some(slot) = self.slots.iter_mut().find(|slot| slot.is_none())
-            && let Some(job) = self.waiting.pop_front()
-        {
+        while let Some(job) = self.waiting.front() {
+            let free =
+                (0..self.slots.len()).filter(|&sequence| matches!(self.slots.get(sequence), Some(None)));
+            let Some((sequence, known)) = self.prefixes.choose(free, &job.prompt) else { break };
+            let fed = self.truncate(sequence, known);
+            self.prefixes.forget(sequence);
+            let (Some(slot), Some(job)) = (self.slots.get_mut(sequence), self.waiting.pop_front()) else {
+                break;
+            };
             emit(job.id, Event::Started { prompt_tokens: count(&job.prompt) });
-            *slot = Some(Slot { job, fed: 0, chosen: LlamaToken(0), written: 0, row: None });
+            *slot = Some(Slot { job, fed, chosen: LlamaToken(0), written: 0, row: None });
         }
+    }
+
+    /// Leaves this many tokens in a sequence's cache; returns how many it could leave.
+    fn truncate(&mut self, sequence: usize, tokens: usize) -> usize {
+        // Both were counted in 32 bits before.
+        let (Ok(sequence), Ok(from)) = (u32::try_from(sequence), u32::try_from(tokens)) else { return 0 };
+        // Models with a memory of fixed size cannot forget only its end.
+        if tokens > 0 && self.context.clear_kv_cache_seq(Some(sequence), Some(from), None) == Ok(true) {
+            return tokens;
+        }
+        // Removing a whole sequence cannot fail.
+        let _ = self.context.clear_kv_cache_seq(Some(sequence), None, None);
+        0
     }
 
     /// Fills the batch: one token of each answer, and pieces of the prompts that are still being read. Returns the
@@ -254,12 +276,15 @@ impl Generator {
         Some(if stopped { Finish::Stop } else { finish })
     }
 
-    /// Empties a slot.
+    /// Empties a slot; the beginning of a long prompt stays in the cache.
     fn free(&mut self, sequence: usize) -> Option<Slot> {
-        let slot = self.slots.get_mut(sequence)?.take();
-        // Removing a whole sequence cannot fail, and the slots were counted in 32 bits.
-        let _ = self.context.clear_kv_cache_seq(u32::try_from(sequence).ok(), None, None);
-        slot
+        let slot = self.slots.get_mut(sequence)?.take()?;
+        let read = slot.job.prompt.get(..slot.fed.min(slot.job.prompt.len())).unwrap_or_default();
+        let kept = self.prefixes.keep(sequence, read);
+        if self.truncate(sequence, kept) != kept {
+            self.prefixes.forget(sequence);
+        }
+        Some(slot)
     }
 
     /// Ends all requests that are being worked on, since nobody knows what their caches hold.
@@ -267,6 +292,7 @@ impl Generator {
         for slot in self.slots.iter_mut().filter_map(Option::take) {
             emit(slot.job.id, Event::Failed(error.clone()));
         }
+        (0..self.slots.len()).for_each(|sequence| self.prefixes.forget(sequence));
         self.context.clear_kv_cache();
     }
 }

@@ -13,6 +13,9 @@
 //! - Penalties look at the answer only, the whole of it; not at the prompt.
 //! - Control tokens are recognised in raw prompts and in what a chat template writes, but not in what the messages of
 //!   a chat say: there they are plain text.
+//! - The beginning of a long prompt stays in the cache of its sequence after the answer. A request that begins in the
+//!   same way, like the next turn of a chat, is answered sooner; nothing else about it differs. Whoever can measure
+//!   that can learn that somebody asked the model something that begins in this way.
 //! - Reproducibility: a seed (or temperature 0) gives the same text again as long as rounding agrees. llama.cpp may
 //!   round differently when other requests share a batch, which can tip a near tie between two tokens.
 
@@ -26,6 +29,7 @@ mod load;
 mod model;
 mod native;
 mod plan;
+mod prefix;
 mod prompt;
 mod sample;
 mod template;

@@ -147,3 +147,30 @@ fn many_requests_of_all_kinds_end_well() {
     assert_eq!(outcomes.len(), 60);
     assert!(outcomes.iter().all(|outcome| outcome.error.is_none() && outcome.finish() != Finish::Cancelled));
 }
+
+#[test]
+fn a_long_prompt_that_is_known_is_not_read_again() {
+    let mut model = load(2);
+    // Two turns of a long chat, and another that begins like them.
+    let first = "fox and ".repeat(300);
+    let turns = [first.clone(), first.clone() + "an owl", first.clone() + "a bear" + &"owl and ".repeat(20)];
+    let steps_until_text = |model: &mut dyn inferno_backend::Model, request: Generate| {
+        let mut outcomes = BTreeMap::new();
+        model.submit(0, Work::Generate(request)).unwrap();
+        let mut steps = 0;
+        while outcomes.get(&0).is_none_or(|outcome: &crate::harness::Outcome| outcome.texts.is_empty()) {
+            step(model, &mut outcomes);
+            steps += 1;
+        }
+        drain(model, &mut outcomes);
+        (steps, outcomes.remove(&0).unwrap())
+    };
+    for (turn, prompt) in turns.iter().enumerate() {
+        let request = Generate { max_tokens: Some(30), ..raw(prompt) };
+        let (steps, outcome) = steps_until_text(&mut *model, request.clone());
+        let (fresh_steps, fresh) = steps_until_text(&mut *load(2), request);
+        assert!(fresh_steps > 1, "longer than a block: {:?}", fresh.prompt_tokens);
+        assert_eq!(outcome, fresh, "the same answer and the same count");
+        assert_eq!(steps, if turn == 0 { fresh_steps } else { fresh_steps - 1 });
+    }
+}
