@@ -1,6 +1,6 @@
 //! A process that holds one model of one backend.
 //!
-//! Its standard input is one end of a Unix socket pair; [`frames`](crate::frames) go both ways. Standard output is not
+//! Its standard input is one end of a Unix socket pair; [`frames`] go both ways. Standard output is not
 //! used and standard error is the log. It ends when the host closes its end, whatever it is doing by then.
 
 use std::collections::HashSet;
