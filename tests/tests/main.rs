@@ -1,0 +1,12 @@
+//! The program as a whole: the real binary, real workers, a real plugin, and clients of every kind.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod backends;
+mod bad_models;
+mod bad_requests;
+mod clients;
+mod lifecycle;
+mod plugins;
+mod quick_start;
+mod workers;
