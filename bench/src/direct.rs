@@ -11,8 +11,8 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,14 @@ fn prefill(model: &LlamaModel, ctx: &mut LlamaContext<'_>, group: &[String]) -> 
         batch.add_sequence(&tokens, id, false)?;
         let position = i32::try_from(tokens.len())?;
         let row = batch.n_tokens() - 1;
-        sequences.push(Sequence { token: LlamaToken(0), position, written: 0, bytes: Vec::new(), row, sampler: LlamaSampler::greedy() });
+        sequences.push(Sequence {
+            token: LlamaToken(0),
+            position,
+            written: 0,
+            bytes: Vec::new(),
+            row,
+            sampler: LlamaSampler::greedy(),
+        });
     }
     ctx.decode(&mut batch)?;
     for s in &mut sequences {

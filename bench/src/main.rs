@@ -29,17 +29,23 @@ enum Bench {
 
 fn main() -> Result<()> {
     match Args::parse().bench {
-        Bench::Direct { model, threads, context, sequences } => direct::serve(&model, threads, context, sequences),
+        Bench::Direct { model, threads, context, sequences } => {
+            direct::serve(&model, threads, context, sequences)
+        }
         Bench::Run => {
             // This executable lies beside the program in the release folder.
             let exe = std::env::current_exe()?;
             let release = exe.parent().context("an executable lies in a folder")?;
             let program = release.join("inferno");
             if !program.exists() {
-                bail!("{} is missing; run this through `cargo xtask bench run`, which builds it", program.display());
+                bail!(
+                    "{} is missing; run this through `cargo xtask bench run`, which builds it",
+                    program.display()
+                );
             }
             let target = release.parent().context("the release folder lies in the target folder")?;
-            let storyteller = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/storyteller/storyteller.gguf");
+            let storyteller =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/storyteller/storyteller.gguf");
             let places = run::Places { program, home: target.join("bench/run"), storyteller };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let rows = runtime.block_on(run::run(&places))?;

@@ -48,12 +48,19 @@ pub(crate) fn publish(bench: &str, target: &Path, rows: &[Row]) -> Result<()> {
     println!("{:width$}  {:>10}  {:8}  {:>10}  {:>6}  aim", "name", "value", "unit", "versus", "ratio");
     for r in rows {
         let (versus, ratio) = (optional(r.versus), optional(r.ratio));
-        println!("{:width$}  {:>10}  {:8}  {versus:>10}  {ratio:>6}  {}", r.name, number(r.value), r.unit, r.aim.unwrap_or(""));
+        println!(
+            "{:width$}  {:>10}  {:8}  {versus:>10}  {ratio:>6}  {}",
+            r.name,
+            number(r.value),
+            r.unit,
+            r.aim.unwrap_or("")
+        );
     }
     let folder = target.join("bench");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let path = folder.join(format!("{bench}.json"));
-    std::fs::write(&path, serde_json::to_vec_pretty(rows)?).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, serde_json::to_vec_pretty(rows)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     println!("\nwritten to {}", path.display());
     Ok(())
 }

@@ -39,8 +39,7 @@ pub(crate) async fn run(places: &Places) -> Result<Vec<Row>> {
     std::fs::copy(&places.storyteller, models.join("tiny-2m.gguf"))?;
     let large = models.join("random-100m.gguf");
     if !large.exists() {
-        let shape = Shape { dim: 768, layers: 14, heads: 12, kv_heads: 4, ffn: 2048, context: 1024 };
-        random_model(&places.storyteller, &large, shape, Kind::Q8_0, 1)?;
+        random_model(&places.storyteller, &large, Shape::HUNDRED_MILLION, Kind::Q8_0, 1)?;
     }
     std::fs::write(models.join("echo.echo"), "inferno-echo\n{\"context\": 4096}\n")?;
 
@@ -77,8 +76,21 @@ async fn throughput(places: &Places, model: &str, threads: i32) -> Result<Vec<Ro
             ours.push(served::pass(&server, model, at_once).await?);
         }
         let aim = if at_once == 1 { "ratio >= 0.97" } else { "ratio >= 0.95" };
-        rows.push(Row::versus(format!("{model}: tokens/s, {at_once} at once"), speed(&ours), "tokens/s", speed(&direct)).aim(aim));
-        rows.push(Row::versus(format!("{model}: first token, {at_once} at once"), first(&ours), "ms", first(&direct)));
+        rows.push(
+            Row::versus(
+                format!("{model}: tokens/s, {at_once} at once"),
+                speed(&ours),
+                "tokens/s",
+                speed(&direct),
+            )
+            .aim(aim),
+        );
+        rows.push(Row::versus(
+            format!("{model}: first token, {at_once} at once"),
+            first(&ours),
+            "ms",
+            first(&direct),
+        ));
     }
     Ok(rows)
 }
@@ -102,10 +114,15 @@ struct Direct {
 impl Direct {
     fn start(model: &Path, threads: i32) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("direct").arg(model).args([threads.to_string(), CONTEXT.to_string(), SEQUENCES.to_string()]);
+        command.arg("direct").arg(model).args([
+            threads.to_string(),
+            CONTEXT.to_string(),
+            SEQUENCES.to_string(),
+        ]);
         // As the worker has it; see host/inference.
         command.env("OMP_WAIT_POLICY", "PASSIVE");
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let answers = BufReader::new(process.stdout.take().context("standard output")?).lines();
         Ok(Self { process, answers })
     }
@@ -159,7 +176,11 @@ async fn latency(places: &Places) -> Result<Vec<Row>> {
 }
 
 fn door(places: &Places) -> Result<Inference> {
-    let models = inferno_models::Models::new(inferno_models::Config { dirs: vec![places.home.join("models")], hf_cache: None, builtin: None });
+    let models = inferno_models::Models::new(inferno_models::Config {
+        dirs: vec![places.home.join("models")],
+        hf_cache: None,
+        builtin: None,
+    });
     let worker = isolated(&places.program, &places.home);
     let worker = WorkerCommand { program: worker.get_program().into(), args: vec!["worker".into()] };
     Ok(Inference::new(models, Config::new(worker)))
@@ -168,7 +189,12 @@ fn door(places: &Places) -> Result<Inference> {
 async fn ask(door: &Inference) -> Result<f64> {
     let begin = std::time::Instant::now();
     let message = Message { role: Role::User, content: "hello".into() };
-    let request = Generate { input: Input::Chat(vec![message]), max_tokens: Some(1), sampling: Default::default(), stop: vec![] };
+    let request = Generate {
+        input: Input::Chat(vec![message]),
+        max_tokens: Some(1),
+        sampling: Default::default(),
+        stop: vec![],
+    };
     door.complete("echo", request).await?;
     Ok(begin.elapsed().as_secs_f64() * 1e6)
 }

@@ -1,8 +1,8 @@
 //! This server as a client sees it: `inferno serve` in a process of its own, spoken to over HTTP.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -69,16 +69,28 @@ pub(crate) struct Client {
 
 impl Client {
     /// Sends a request and reads the answer's head.
-    pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Response<hyper::body::Incoming>> {
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<hyper::body::Incoming>> {
         let bytes = body.map_or_else(Bytes::new, |b| Bytes::from(b.to_string()));
-        let request = Request::builder().method(method).uri(path).header("host", "localhost").header("content-type", "application/json");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json");
         self.sender.ready().await?;
         let response = self.sender.send_request(request.body(Full::new(bytes))?).await?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
-        bail!("{method} {path} gave {status}: {}", String::from_utf8_lossy(&response.into_body().collect().await?.to_bytes()))
+        bail!(
+            "{method} {path} gave {status}: {}",
+            String::from_utf8_lossy(&response.into_body().collect().await?.to_bytes())
+        )
     }
 
     /// Sends a request and reads the whole answer; the time it took in microseconds.
@@ -132,8 +144,14 @@ async fn stream(mut client: Client, model: String, prompt: String) -> Result<(Cl
             bytes.extend_from_slice(&data);
         }
     }
-    let mut answer = Answer { tokens: 0, first_token_ms: first.context("an empty answer")?.as_secs_f64() * 1000.0, text: String::new() };
-    for event in String::from_utf8(bytes)?.lines().filter_map(|l| l.strip_prefix("data: ")).filter(|e| *e != "[DONE]") {
+    let mut answer = Answer {
+        tokens: 0,
+        first_token_ms: first.context("an empty answer")?.as_secs_f64() * 1000.0,
+        text: String::new(),
+    };
+    for event in
+        String::from_utf8(bytes)?.lines().filter_map(|l| l.strip_prefix("data: ")).filter(|e| *e != "[DONE]")
+    {
         let event: Value = serde_json::from_str(event)?;
         if let Some(error) = event.get("error") {
             bail!("the stream ended with {error}");
