@@ -79,8 +79,7 @@ pub(crate) fn inference(settings: &Settings, models: Models, sequences: u32) -> 
             threads: settings.inference_threads.0,
             queue: settings.inference_queue,
             load_timeout: settings.inference_load_timeout.0,
-            // Waiting threads must sleep: where there are more threads than cores, spinning ones stop the others.
-            env: vec![("OMP_WAIT_POLICY".to_owned(), "PASSIVE".to_owned())],
+            env: Vec::new(),
         },
     ))
 }

@@ -3,8 +3,6 @@
 mod chat;
 mod prompt;
 
-use std::io::IsTerminal;
-
 use inferno_inference::{Finish, Generate, Input, Message, Role, Usage};
 use serde::Serialize;
 
@@ -98,12 +96,15 @@ fn messages(system: Option<&str>, prompt: String) -> Vec<Message> {
 }
 
 async fn as_text(session: &Session, request: Generate, printer: Printer) -> Outcome {
-    let answer = session.answer(request, |text| printer.text(text)).await;
+    let mut last = None;
+    let answer = session
+        .answer(request, |text| {
+            last = text.chars().next_back().or(last);
+            printer.text(text)
+        })
+        .await;
     // The prompt of a shell should not stand behind the last word, not even after Ctrl-C or a failure.
-    let ends_line = answer.as_ref().is_ok_and(|answer| answer.text.ends_with('\n'));
-    if !ends_line && std::io::stdout().is_terminal() {
-        printer.text("\n")?;
-    } else if !ends_line && answer.is_ok() {
+    if last.is_some_and(|last| last != '\n') {
         printer.text("\n")?;
     }
     match answer?.finish {

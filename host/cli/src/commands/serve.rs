@@ -64,10 +64,8 @@ async fn start_and_run(settings: &Settings, serve: &Serve, printer: Printer, sig
         .await;
     inference.shutdown(std::time::Duration::ZERO).await;
     if drained.cut > 0 {
-        printer.warning(format_args!(
-            "{} requests were cut off, since they took longer than serve.drain",
-            drained.cut
-        ));
+        let requests = if drained.cut == 1 { "request was" } else { "requests were" };
+        printer.warning(format_args!("{} {requests} cut off after serve.drain", drained.cut));
     }
     Ok(0)
 }

@@ -1,7 +1,13 @@
 //! The built program as a user meets it: one temporary home for each test, no variables but ours.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod basics;
+#[cfg(unix)]
+mod chat;
 mod config;
 mod harness;
 mod listings;
+mod plugins;
 mod run;
+mod serve;

@@ -55,8 +55,8 @@ pub(super) fn chat(
             }
             continue;
         }
-        let (tokens, said) = (talk.messages.len(), line.to_owned());
-        talk.messages.push(Message { role: Role::User, content: said });
+        let before = talk.messages.len();
+        talk.messages.push(Message { role: Role::User, content: line.to_owned() });
         let answer = runtime
             .block_on(session.answer(request(Input::Chat(talk.messages.clone())), |text| printer.text(text)));
         match answer {
@@ -66,12 +66,16 @@ pub(super) fn chat(
                     printer
                         .note("(the answer was cut: the token limit or the end of the context was reached)");
                 }
-                talk.messages.push(Message { role: Role::Assistant, content: answer.text });
+                if answer.text.is_empty() && answer.finish == Finish::Cancelled {
+                    talk.messages.truncate(before);
+                } else {
+                    talk.messages.push(Message { role: Role::Assistant, content: answer.text });
+                }
             }
             Err(failure) if failure.exit == Exit::ReaderGone => return Err(failure),
             Err(failure) => {
                 // The question was not answered: it is taken back, so that the talk can go on.
-                talk.messages.truncate(tokens);
+                talk.messages.truncate(before);
                 printer.failure(&failure);
             }
         }
