@@ -43,6 +43,8 @@ fn start(config: &Config) -> io::Result<(Child, UnixStream)> {
         .args(&config.worker.args)
         // Threads that wait for work by spinning would take the cores from the host and from other models.
         .env("OMP_WAIT_POLICY", "PASSIVE")
+        // Where ggml gives up it would start a debugger, if one is installed, to print a backtrace.
+        .env("GGML_NO_BACKTRACE", "1")
         .envs(config.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())

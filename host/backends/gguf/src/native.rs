@@ -18,9 +18,6 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
 
-#[cfg(feature = "export")]
-inferno_backend::export_backend!(crate::Gguf);
-
 /// A context that keeps its model alive.
 ///
 /// The wrapper's context borrows the model, which no struct that owns both could express.
