@@ -1,17 +1,18 @@
-//! One call of a plugin as a future: it gives the plugin its turns, and ends it when a limit is reached.
+//! One call of a plugin: it gives the plugin its turns, and ends it when a limit is reached.
 //!
 //! The call is driven by whoever waits for it: the task that serves the connection polls the instance itself, so
 //! nothing is handed from thread to thread between a token and the socket. Dropping it drops the instance, and with
 //! it everything that the plugin had under way.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep};
 
-use crate::engine::Ticking;
+use crate::engine::{Engine, Overdue, Ticking};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{Limit, Limits, Meter, Reached};
 
@@ -20,38 +21,151 @@ pub(crate) struct Terms {
     pub(crate) plugin: String,
     pub(crate) limits: Arc<Limits>,
     pub(crate) meter: Arc<Meter>,
-    /// Held until the call is over: room in the plugin's own allowance and in the engine's pool, and the clock.
-    pub(crate) _held: ([OwnedSemaphorePermit; 2], Ticking),
+    /// Held until the plugin's code has ended: room in its own allowance and in the engine's pool, and the clock.
+    pub(crate) held: ([OwnedSemaphorePermit; 2], Ticking),
 }
 
-/// Resolves when the plugin's code has ended.
-pub(crate) struct Call {
+/// A call that has begun. As a future, it resolves when the plugin's code has ended.
+pub(crate) struct Call(Arc<Slot>);
+
+/// Both the call and the clock that watches over its deadline reach it.
+struct Slot {
+    plugin: String,
+    limits: Arc<Limits>,
+    meter: Arc<Meter>,
+    deadline: Option<Instant>,
+    runtime: Handle,
+    work: Mutex<Work>,
+}
+
+enum Work {
+    Running(Running),
+    Ended(Result<(), Error>),
+}
+
+struct Running {
     run: Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>,
-    deadline: Pin<Box<Sleep>>,
-    terms: Terms,
+    waker: Option<Waker>,
+    _held: ([OwnedSemaphorePermit; 2], Ticking),
+}
+
+/// What came of a turn.
+pub(crate) enum Turn {
+    /// The plugin goes on when something happens.
+    Waits,
+    /// It has ended in this turn and may have left something to read.
+    Ends,
+    /// It had ended before.
+    Over(Result<(), Error>),
 }
 
 impl Call {
+    /// Begins a call; must be called inside a Tokio runtime.
     pub(crate) fn new(
+        engine: &Engine,
         terms: Terms,
         run: impl Future<Output = wasmtime::Result<()>> + Send + 'static,
     ) -> Self {
-        let deadline = Box::pin(tokio::time::sleep(terms.limits.wall.0));
-        Self { run: Box::pin(run), deadline, terms }
+        let Terms { plugin, limits, meter, held } = terms;
+        let running = Running { run: Box::pin(run), waker: None, _held: held };
+        let slot = Arc::new(Slot {
+            plugin,
+            deadline: Instant::now().checked_add(limits.wall.0),
+            limits,
+            meter,
+            runtime: Handle::current(),
+            work: Mutex::new(Work::Running(running)),
+        });
+        let watched: Arc<dyn Overdue> = slot.clone();
+        engine.watch(Arc::downgrade(&watched));
+        Self(slot)
     }
 
-    /// When the call must have ended.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline.deadline()
+    /// Gives the plugin a turn.
+    pub(crate) fn turn(&self, cx: &mut Context<'_>) -> Turn {
+        let slot = &*self.0;
+        let mut work = slot.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = match &mut *work {
+            Work::Ended(result) => return Turn::Over(result.clone()),
+            Work::Running(running) => running,
+        };
+        let result = match slot.meter.turn(|| running.run.as_mut().poll(cx)) {
+            Poll::Ready(result) => result.map_err(|error| slot.explain(&error)),
+            // A plugin that only calls the host and waits never comes by the check inside the engine.
+            Poll::Pending => match slot.meter.check_compute() {
+                Err(Reached(limit)) => Err(limit.reached(&slot.plugin, &slot.limits)),
+                Ok(()) => {
+                    match &mut running.waker {
+                        Some(waker) => waker.clone_from(cx.waker()),
+                        none => *none = Some(cx.waker().clone()),
+                    }
+                    return Turn::Waits;
+                }
+            },
+        };
+        *work = Work::Ended(result);
+        Turn::Ends
     }
 
-    /// The error of a call that did not end in time.
-    pub(crate) fn late(&self) -> Error {
-        Limit::Wall.reached(&self.terms.plugin, &self.terms.limits)
+    /// Whether the plugin's code has ended, and well.
+    pub(crate) fn ended_well(&self) -> bool {
+        // Where the clock is about to end it, it has not ended well.
+        self.0.work.try_lock().is_ok_and(|work| matches!(&*work, Work::Ended(Ok(()))))
     }
+}
 
+impl Future for Call {
+    type Output = Result<(), Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.turn(cx) {
+                Turn::Waits => return Poll::Pending,
+                Turn::Over(result) => return Poll::Ready(result),
+                Turn::Ends => {}
+            }
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // The clock may hold the slot for a moment longer; the instance goes here and now.
+        let ended = Work::Ended(Ok(()));
+        let work = std::mem::replace(&mut *self.0.work.lock().unwrap_or_else(PoisonError::into_inner), ended);
+        drop(work);
+    }
+}
+
+impl Overdue for Slot {
+    /// Ends the call, even where nobody polls it: a client that does not read does not poll either.
+    fn end_if_overdue(&self, now: Instant) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        // It is having its turn just now; the next round will do.
+        let Ok(mut work) = self.work.try_lock() else { return };
+        if matches!(&*work, Work::Ended(_)) {
+            return;
+        }
+        let late = Work::Ended(Err(Limit::Wall.reached(&self.plugin, &self.limits)));
+        if let Work::Running(Running { run, waker, _held }) = std::mem::replace(&mut *work, late) {
+            drop(work);
+            // What an instance holds may want a runtime around it when it goes.
+            self.runtime.spawn(async move {
+                drop(run);
+                drop(_held);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            });
+        }
+    }
+}
+
+impl Slot {
     fn explain(&self, error: &wasmtime::Error) -> Error {
-        let Terms { plugin, limits, meter, .. } = &self.terms;
+        let Self { plugin, limits, meter, .. } = self;
         if let Some(Reached(limit)) = error.downcast_ref() {
             return limit.reached(plugin, limits);
         }
@@ -75,23 +189,5 @@ impl Call {
         tracing::debug!(plugin, "the plugin trapped: {error:?}");
         Error::new(ErrorKind::Trap, format!("plugin \"{plugin}\" crashed: {reason}"))
             .with_hint("its own last words, if it had any, are in the log")
-    }
-}
-
-impl Future for Call {
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match this.terms.meter.turn(|| this.run.as_mut().poll(cx)) {
-            Poll::Ready(result) => return Poll::Ready(result.map_err(|error| this.explain(&error))),
-            // A plugin that only calls the host and waits never comes by the check inside the engine.
-            Poll::Pending => {
-                if let Err(Reached(limit)) = this.terms.meter.check_compute() {
-                    return Poll::Ready(Err(limit.reached(&this.terms.plugin, &this.terms.limits)));
-                }
-            }
-        }
-        this.deadline.as_mut().poll(cx).map(|()| Err(this.late()))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use wasmtime::{Cache, CacheConfig, InstanceAllocationStrategy, PoolingAllocationConfig, UpdateDeadline};
@@ -18,6 +18,9 @@ use crate::state::State;
 const TICK: Duration = Duration::from_millis(10);
 /// After so many ticks without a call the clock sleeps until the next one.
 const IDLE_TICKS: u32 = 100;
+
+/// So often, in ticks, the deadlines of calls are looked at.
+const DEADLINE_TICKS: u32 = 5;
 
 /// What an instance may take of the pool. Components made by the usual tools have one memory, two or three tables and
 /// fewer than ten core modules.
@@ -49,6 +52,11 @@ impl Engine {
         let wasm = wasmtime::Engine::new(&wasm).map_err(failed)?;
         let ticker = Ticker::start(&wasm).map_err(|error| failed(error.into()))?;
         Ok(Self { wasm, slots: Arc::new(Semaphore::new(config.calls as usize)), ticker })
+    }
+
+    /// Has an eye on a call's deadline.
+    pub(crate) fn watch(&self, call: Weak<dyn Overdue>) {
+        self.ticker.shared.watched().push(call);
     }
 
     /// A store for one call. It keeps the clock running as long as the returned guard lives.
@@ -124,6 +132,12 @@ fn private(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)
 }
 
+/// Something that must end in time.
+pub(crate) trait Overdue: Send + Sync {
+    /// Ends it if its time is up. Called by the clock, which must not be held up.
+    fn end_if_overdue(&self, now: Instant);
+}
+
 /// The thread that moves the engine's epoch on while there are calls.
 struct Ticker {
     shared: Arc<Clock>,
@@ -135,6 +149,28 @@ struct Clock {
     calls: AtomicUsize,
     asleep: AtomicBool,
     stop: AtomicBool,
+    watched: Mutex<Vec<Weak<dyn Overdue>>>,
+}
+
+impl Clock {
+    fn watched(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn Overdue>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends what is overdue and forgets what has ended.
+    fn look_at_deadlines(&self) {
+        let mut alive = Vec::new();
+        self.watched().retain(|call| {
+            let call = call.upgrade();
+            alive.extend(call.iter().cloned());
+            call.is_some()
+        });
+        // Without the lock: a call that is dropped here, as the last one to hold it, may take a while.
+        let now = Instant::now();
+        for call in alive {
+            call.end_if_overdue(now);
+        }
+    }
 }
 
 impl Ticker {
@@ -142,11 +178,15 @@ impl Ticker {
         let shared = Arc::new(Clock::default());
         let (clock, engine) = (shared.clone(), engine.weak());
         let spawned = thread::Builder::new().name("plugin-clock".to_owned()).spawn(move || {
-            let mut idle = 0;
+            let (mut idle, mut ticks) = (0, 0_u32);
             while !clock.stop.load(SeqCst) {
                 thread::sleep(TICK);
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
+                ticks = ticks.wrapping_add(1);
+                if ticks.is_multiple_of(DEADLINE_TICKS) {
+                    clock.look_at_deadlines();
+                }
                 idle = if clock.calls.load(SeqCst) == 0 { idle + 1 } else { 0 };
                 if idle > IDLE_TICKS {
                     // A call that begins between these lines sees `asleep`, and its `unpark` is not lost.

@@ -143,18 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_what_is_lent_is_that_of_the_wit_folder() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/host");
-        let mut interfaces = Vec::new();
-        for file in std::fs::read_dir(folder).unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            for line in text.lines() {
-                if let Some(name) = line.strip_prefix("interface ").and_then(|rest| rest.strip_suffix(" {")) {
-                    interfaces.push(format!("inferno:host/{name}@0.1.0"));
-                }
-            }
-        }
-        interfaces.sort();
-        assert_eq!(interfaces, LENT);
+    fn what_is_lent_is_what_the_platform_promises() {
+        let worlds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/plugin/worlds.wit");
+        let text = std::fs::read_to_string(worlds).unwrap();
+        let (_, platform) = text.split_once("world platform {").unwrap();
+        let (platform, _) = platform.split_once('}').unwrap();
+        let imports =
+            platform.lines().filter_map(|line| line.trim().strip_prefix("import ")?.strip_suffix(';'));
+        // The types come along with the interfaces that use them.
+        let mut promised: Vec<&str> = imports.chain(["inferno:host/types@0.1.0"]).collect();
+        promised.sort_unstable();
+        assert_eq!(promised, LENT);
     }
 }

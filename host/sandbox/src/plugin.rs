@@ -140,7 +140,7 @@ impl Plugin {
             plugin: self.name().to_owned(),
             limits: limits.clone(),
             meter,
-            _held: ([own, pooled], ticking),
+            held: ([own, pooled], ticking),
         };
         Ok((store, terms))
     }

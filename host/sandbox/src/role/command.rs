@@ -56,7 +56,7 @@ impl Plugin {
         let command = self.inner.command.clone().ok_or_else(|| self.plays_no("command"))?;
         let (store, terms) = self.begin(caller, &self.inner.command_limits, &Surroundings::Command(&args))?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        Call::new(terms, async move {
+        Call::new(&self.inner.engine, terms, async move {
             let code = match command.run(store).await {
                 Ok(Ok(())) => 0,
                 Ok(Err(())) => 1,

@@ -18,12 +18,12 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error as WasiError, FieldMap, WasiBody};
 
-use crate::call::Call;
+use crate::call::{Call, Turn};
 use crate::error::{BodyError, Error, ErrorKind};
 use crate::link;
 use crate::plugin::Plugin;
 use crate::state::{Caller, NoOutgoing, State, Surroundings};
-use answer::{Answer, Work};
+use answer::Answer;
 
 /// A body on its way in or out.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -59,7 +59,7 @@ impl Plugin {
         let (sender, mut receiver) = oneshot::channel::<http::Response<WasiBody>>();
         let request = incoming(request);
         let name = self.name().to_owned();
-        let mut call = Call::new(terms, async move {
+        let call = Call::new(&self.inner.engine, terms, async move {
             let service = service.instantiate_async(&mut store).await?;
             let answering = async |access: &wasmtime::component::Accessor<State>| {
                 let response = match service.handle(access, request).await? {
@@ -74,23 +74,26 @@ impl Plugin {
             };
             store.run_concurrent(answering).await?
         });
-        let (response, work) = poll_fn(|cx| {
-            let work = Pin::new(&mut call).poll(cx);
-            if let Poll::Ready(Err(error)) = work {
+        let response = poll_fn(|cx| {
+            let turn = call.turn(cx);
+            // A plugin that fails at once has not answered, even if it had begun to.
+            if let Turn::Ends = turn
+                && let Turn::Over(Err(error)) = call.turn(cx)
+            {
                 return Poll::Ready(Err(error));
             }
-            match Pin::new(&mut receiver).poll(cx) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok((response, work.is_ready()))),
-                _ if work.is_ready() => Poll::Ready(Err(Error::new(
+            match (Pin::new(&mut receiver).poll(cx), turn) {
+                (Poll::Ready(Ok(response)), _) => Poll::Ready(Ok(response)),
+                (_, Turn::Waits) => Poll::Pending,
+                (_, Turn::Over(Err(error))) => Poll::Ready(Err(error)),
+                (_, Turn::Ends | Turn::Over(Ok(()))) => Poll::Ready(Err(Error::new(
                     ErrorKind::Trap,
                     format!("plugin \"{}\" ended without an answer", self.name()),
                 ))),
-                _ => Poll::Pending,
             }
         })
-        .await
-        .map(|(response, ended)| (response, if ended { Work::Ended(Ok(())) } else { Work::Running(call) }))?;
-        Ok(response.map(|body| Answer::new(body, work, self.name()).boxed_unsync()))
+        .await?;
+        Ok(response.map(|body| Answer::new(body, call, self.name()).boxed_unsync()))
     }
 }
 
