@@ -73,10 +73,13 @@ pub fn cargo<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) {
 /// Builds a package of the workspace as a plugin is built, and gives the component.
 pub fn plugin(package: &str, artifact: &str) -> PathBuf {
     // Where the program's own build puts its plugins, so that nothing is built twice.
-    let target = profile_dir().join("plugins");
+    let target = profile_dir().parent().unwrap().join("plugins");
     let args = ["build", "--quiet", "--target", "wasm32-wasip2", "--profile", "plugin", "--package", package];
     once(package, || {
-        run(Command::new(env!("CARGO")).args(args).arg("--target-dir").arg(&target).current_dir(root()))
+        let mut command = Command::new(env!("CARGO"));
+        // Flags for this machine's code are none for WebAssembly.
+        command.args(args).arg("--target-dir").arg(&target).env_remove("RUSTFLAGS").current_dir(root());
+        run(&mut command);
     });
     target.join("wasm32-wasip2/plugin").join(artifact).with_extension("wasm")
 }

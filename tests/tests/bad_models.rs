@@ -80,7 +80,7 @@ fn absurd_headers_cost_an_error_and_no_memory() {
         let checked = context.run(&["validate", &path.display().to_string()]);
         assert!(start.elapsed() < Duration::from_secs(1), "{name}: {:?}", start.elapsed());
         assert_eq!(checked.status, Some(1), "{name}: {checked:?}");
-        assert!(format!("{}{}", checked.stdout, checked.stderr).contains(name), "{name}: {checked:?}");
+        assert!(checked.stdout.contains("FAILED"), "{name}: {checked:?}");
     }
     let listed = server.get("/v1/models");
     assert_eq!((listed.status, listed.json()["data"].as_array().unwrap().len()), (200, 1), "{listed:?}");

@@ -32,9 +32,9 @@ fn an_unknown_model_is_404_with_near_names() {
         ("/v1/embeddings", json!({"model": "parrott", "input": "x"})),
     ] {
         let refusal = server.post(path, &body).refusal(404);
-        assert!(refusal.contains("\"parrot\""), "{path}: {refusal}");
+        assert!(refusal.to_lowercase().contains("did you mean parrot?"), "{path}: {refusal}");
     }
-    assert!(server.get("/v1/models/parrott").refusal(404).contains("\"parrot\""));
+    assert!(server.get("/v1/models/parrott").refusal(404).contains("did you mean parrot?"));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn names_that_are_paths_are_refused() {
         assert!(!refusal.contains("root:"), "{name}: {refusal}");
     }
     let climbing = server.get("/v1/models/..%2F..%2Fetc%2Fpasswd");
-    assert_eq!(climbing.refusal(400).is_empty(), false);
+    assert!(climbing.refusal(400).contains(".."), "{climbing:?}");
     server.assert_says("parrot", "still here", "still here");
 }
 

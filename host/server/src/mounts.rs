@@ -104,6 +104,14 @@ impl Mounts {
         self.0.iter().find(|mount| path.starts_with(&mount.segments)).map(|mount| &mount.handler)
     }
 
+    /// Whose words a refusal at a path that was not understood is put in: those of the mount that it is spelled under.
+    pub(crate) fn spelled_under(&self, path: &str) -> Option<&Arc<dyn Handler>> {
+        let under = |mount: &&Mount| {
+            path.strip_prefix(&mount.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.iter().find(under).map(|mount| &mount.handler)
+    }
+
     /// For a message: where something is mounted.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|mount| mount.path.as_str())

@@ -56,7 +56,10 @@ impl Service {
         let target = self.target(&request);
         let template = match &target {
             Ok(Target::Plugin(handler)) => handler.error_body(),
-            _ => None,
+            Ok(Target::Health) => None,
+            Err(_) => {
+                self.mounts.spelled_under(request.uri().path()).and_then(|handler| handler.error_body())
+            }
         };
         let answer = match (self.check_head(&request), &target) {
             (Err(refusal), _) => Err(refusal),

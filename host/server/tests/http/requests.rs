@@ -97,6 +97,10 @@ async fn tricky_paths_reach_nobody() {
         let answer = server.get(path, &[]).await;
         assert_eq!(answer.status, 400, "{path}: {answer:?}");
     }
+    assert!(
+        server.get("/v1/../admin", &[]).await.oops().contains(".."),
+        "in the words of the mount it pretends to"
+    );
     let encoded = server.get("/v1/models/org%2Fname?q=%2e", &[]).await;
     assert_eq!(encoded.body, "/v1/models/org%2Fname?q=%2e", "a plain path arrives as it was sent");
 }
