@@ -43,10 +43,12 @@ pub(crate) async fn during<F: Future>(
     if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
         return done;
     }
-    let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr());
-    bar.set_message(label.to_owned());
     let spinner = style("{spinner} {msg} {elapsed}");
     let line = style("{msg} {bar:30} {percent:>3}% {elapsed}");
+    let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stderr())
+        .with_style(spinner.clone())
+        .with_message(label.to_owned())
+        .with_elapsed(PATIENCE);
     loop {
         let known = share.get();
         bar.set_style(if known > 0.0 { line.clone() } else { spinner.clone() });
