@@ -10,7 +10,7 @@ use futures::StreamExt;
 use inferno_backend::frames::{self, Frame};
 use inferno_inference::{Error, ErrorKind, Event, Finish, Generate, Input, ModelInfo, Usage};
 
-use crate::kit::{Kit, prompt, read, until, wanted};
+use crate::kit::{Kit, prompt, read, soon, until, wanted};
 
 const DONE: Event = Event::Done { finish: Finish::Stop, usage: Usage { prompt_tokens: 1, output_tokens: 1 } };
 

@@ -49,7 +49,8 @@ async fn a_full_queue_says_when_to_try_again() {
         assert!(poll_immediate(&mut waiting).await.is_none());
         tokio::task::yield_now().await;
     }
-    let full = kit.inference.generate("slow", prompt("fourth", 2)).await.expect_err("no place");
+    let fourth = kit.inference.generate("slow", prompt("fourth", 2));
+    let full = soon("a full queue answers at once", fourth).await.expect_err("no place");
     assert_eq!(full.kind, ErrorKind::Exhausted);
     assert!(full.retry_after_ms.is_some_and(|after| after > 0), "{full:?}");
     assert!(full.message.contains("slow") && full.message.contains('3'), "{full}");

@@ -76,7 +76,8 @@ async fn a_shutdown_waits_for_what_is_being_written() {
     let kit = Kit::new(|_| {});
     let generation = kit.inference.generate("slow", prompt("a b c d e f", 20)).await.expect("it starts");
     let pid = kit.loaded().pid;
-    let ((text, ..), ()) = tokio::join!(read(generation), kit.inference.shutdown(LONG));
+    let both = async { tokio::join!(read(generation), kit.inference.shutdown(LONG)) };
+    let ((text, ..), ()) = soon("it is short", both).await;
     assert_eq!(text, "a b c d e f");
     assert!(!exists(pid));
     let error = kit.inference.generate("slow", prompt("a", 1)).await.expect_err("it is too late");
