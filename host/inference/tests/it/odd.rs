@@ -51,8 +51,8 @@ async fn a_place_is_free_when_the_worker_says_so_and_not_before() {
     let kit = odd(|config| (config.sequences, config.queue) = (1, 0));
     drop(kit.inference.generate("fast", deed("begin and ignore the cancel")).await.expect("it starts"));
     until("the cancel has arrived", || !kit.written("cancels").is_empty()).await;
-    let full =
-        kit.inference.generate("fast", deed("answer")).await.expect_err("the worker still works on it");
+    let another = kit.inference.generate("fast", deed("answer"));
+    let full = soon("a full queue answers at once", another).await.expect_err("the worker still works on it");
     assert_eq!(full.kind, ErrorKind::Exhausted);
 }
 
