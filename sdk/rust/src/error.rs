@@ -43,6 +43,27 @@ pub struct Error {
     pub retry_after: Option<Duration>,
 }
 
+impl Error {
+    /// A failure to report, such as one of the plugin's own.
+    ///
+    /// ```
+    /// use inferno_sdk::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Invalid, "the field \"size\" is missing").with_hint("Add it.");
+    /// assert_eq!(error.to_string(), "the field \"size\" is missing. Add it.");
+    /// ```
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, retry_after: None }
+    }
+
+    /// The same failure, with what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(hint) = &self.hint else { return f.write_str(&self.message) };
@@ -79,6 +100,28 @@ impl From<wit::Error> for Error {
     }
 }
 
+impl From<Error> for wit::Error {
+    fn from(error: Error) -> Self {
+        Self {
+            kind: match error.kind {
+                ErrorKind::Denied => wit::ErrorKind::Denied,
+                ErrorKind::NotFound => wit::ErrorKind::NotFound,
+                ErrorKind::Invalid => wit::ErrorKind::Invalid,
+                ErrorKind::ContextLength => wit::ErrorKind::ContextLength,
+                ErrorKind::Exhausted => wit::ErrorKind::Exhausted,
+                ErrorKind::Unavailable => wit::ErrorKind::Unavailable,
+                ErrorKind::Timeout => wit::ErrorKind::Timeout,
+                ErrorKind::Cancelled => wit::ErrorKind::Cancelled,
+                ErrorKind::Internal => wit::ErrorKind::Internal,
+                ErrorKind::Other(word) => wit::ErrorKind::Other(word),
+            },
+            message: error.message,
+            hint: error.hint,
+            retry_after_ms: error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_on_the_way_from_the_host() {
+    fn nothing_is_lost_on_the_way_from_the_host_and_back() {
         let error = Error::from(wit::Error {
             kind: wit::ErrorKind::Other("rain".into()),
             message: "wet".into(),
@@ -118,5 +161,25 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::Other("rain".into()));
         assert_eq!(error.hint.as_deref(), Some("umbrella"));
         assert_eq!(error.retry_after, Some(Duration::from_millis(1500)));
+        assert_eq!(Error::from(wit::Error::from(error.clone())), error);
+    }
+
+    #[test]
+    fn every_kind_comes_back_as_it_went() {
+        use ErrorKind::*;
+        for kind in [
+            Denied,
+            NotFound,
+            Invalid,
+            ContextLength,
+            Exhausted,
+            Unavailable,
+            Timeout,
+            Cancelled,
+            Internal,
+            Other("x".into()),
+        ] {
+            assert_eq!(Error::from(wit::Error::from(Error::new(kind.clone(), "m"))).kind, kind);
+        }
     }
 }

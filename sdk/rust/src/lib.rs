@@ -1,8 +1,18 @@
 //! Write an Inferno plugin in Rust.
 //!
-//! A plugin is a WebAssembly component that plays a **role** and gets nothing but what its user granted. Two roles
-//! exist: `http` answers requests under the paths that the manifest names, and `command` becomes a verb of the
-//! command line.
+//! A plugin is a WebAssembly component that plays a **role** and gets nothing but what its user granted.
+//!
+//! | role | does | how |
+//! |---|---|---|
+//! | [`http`] | answers requests under the paths that the manifest names | [`http::Handler`], [`export_http!`] |
+//! | [`command`] | is a verb of the command line | a program's `main` |
+//! | [`filter`] | sees and changes the requests and answers of http plugins, each streamed chunk too | [`filter::Filter`], [`export_filter!`] |
+//! | [`step`] | works on the records of a pipeline | [`step::Step`], [`export_step!`] |
+//! | [`judge`] | scores answers of a model | [`judge::Judge`], [`export_judge!`] |
+//! | [`converter`] | turns models from one format into another | [`converter::Converter`], [`export_converter!`] |
+//! | [`catalog`] | says what can be installed | [`catalog::Catalog`], [`export_catalog!`] |
+//!
+//! Each has a guide in its module; the first two begin here. A component may play several.
 //!
 //! # An http plugin
 //!
@@ -66,51 +76,44 @@
 //! | [`inference`] | text and vectors from models | `inference = { models = ["*"] }` |
 //! | [`models`] | the installed models | `models = true` |
 //! | [`kv`] | small durable values, for each plugin and tenant apart | `kv = true` |
+//! | [`plugins`] | steps and judges of other plugins | `plugins = ["acme-*"]` |
+//! | [`quota`] | budgets that the user set, reserved and settled | `quota = ["NAME"]` |
+//! | [`secrets`] | secrets that the user keeps | `secrets = ["NAME"]` |
 //! | [`settings`] | what the user set for this plugin | nothing |
 //! | [`log`] | lines in the host's log | nothing |
+//! | [`metrics`] | counters and histograms in the host's metrics | nothing |
 //!
-//! The clock and randomness are Rust's own (`std::time`, `std::hash::RandomState`); there is no file and no network.
+//! Files are `std::fs`, below the directories that the manifest asks for, such as
+//! `files = [{ path = "/docs", access = "read", why = "the documents to index" }]`; which directory that is on the
+//! user's machine, the user says. The clock and randomness are Rust's own (`std::time`, `std::hash::RandomState`).
 //! A component imports only the interfaces whose functions it calls.
 //!
 //! # Testing
 //!
 //! Everything compiles natively, so logic that calls no host function is tested with plain `cargo test`:
-//! [`http::Request::new`] makes requests and [`http::Response::into_bytes`] runs streaming bodies in memory.
+//! [`http::Request::new`] makes requests and [`http::Response::into_bytes`] runs streaming bodies in memory; steps,
+//! judges, filters, converters and catalogs are called as the traits that they are.
 //! A call of a host function outside of Inferno panics.
 
+#[doc(hidden)]
+pub mod bindings;
+pub mod catalog;
 pub mod command;
+mod config;
+pub mod converter;
 mod error;
+pub mod filter;
 pub mod http;
 pub mod inference;
+pub mod judge;
 pub mod kv;
 pub mod log;
+pub mod metrics;
 pub mod models;
+pub mod plugins;
+pub mod quota;
+pub mod secrets;
 pub mod settings;
+pub mod step;
 
 pub use error::{Error, ErrorKind};
-
-/// What wit-bindgen makes of the WIT packages; the export macros refer to it.
-#[doc(hidden)]
-pub mod bindings {
-    #![allow(missing_docs, unsafe_code, unreachable_pub, reason = "generated")]
-
-    // One world is enough for all roles: with `pub_export_macro` its exports are only demanded where `export_http!`
-    // is called, so that a command may use the same imports. Paths are in order of dependence.
-    wit_bindgen::generate!({
-        path: [
-            "../../wit/deps/wasi-clocks",
-            "../../wit/deps/wasi-random",
-            "../../wit/deps/wasi-filesystem",
-            "../../wit/deps/wasi-sockets",
-            "../../wit/deps/wasi-cli",
-            "../../wit/deps/wasi-http",
-            "../../wit/host",
-            "../../wit/plugin",
-        ],
-        world: "inferno:plugin/http",
-        generate_all,
-        pub_export_macro: true,
-        export_macro_name: "export_http_world",
-        default_bindings_module: "inferno_sdk::bindings",
-    });
-}

@@ -20,11 +20,9 @@ pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>, Error> {
 }
 
 fn read<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| Error {
-        kind: ErrorKind::Invalid,
-        message: format!("the setting {key} is {text}, which does not fit: {error}"),
-        hint: Some("Change it under this plugin's settings in the configuration.".to_owned()),
-        retry_after: None,
+    serde_json::from_str(text).map_err(|error| {
+        Error::new(ErrorKind::Invalid, format!("the setting {key} is {text}, which does not fit: {error}"))
+            .with_hint("Change it under this plugin's settings in the configuration.")
     })
 }
 
