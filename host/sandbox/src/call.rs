@@ -14,7 +14,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::engine::{Engine, Overdue, Ticking};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{Limit, Limits, Meter, Reached};
+use crate::limits::{Limit, Limits};
+use crate::meter::{Meter, Reached};
 
 /// What a call needs besides its code.
 pub(crate) struct Terms {

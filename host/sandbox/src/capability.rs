@@ -9,7 +9,8 @@ pub(crate) mod settings;
 
 use wasmtime::component::Linker;
 
-use crate::grant::{Denial, Need};
+use crate::effect::Denial;
+use crate::grant::Need;
 use crate::state::State;
 use bindings::inferno::host::types::{self, ErrorKind};
 

@@ -28,8 +28,10 @@ const MEMORIES: u32 = 2;
 const TABLES: u32 = 6;
 const CORE_INSTANCES: u32 = 64;
 const STACKS: u32 = 4;
-/// How much of a freed memory is cleared by writing zeros, which is cheaper than giving its pages back.
-const KEEP_RESIDENT: usize = 256 << 10;
+/// Memories up to this size are cleared by writing to them, which is cheaper than giving their pages back and faulting
+/// them in again: 250 against 230 us for a small call. A Rust component begins with little more than 1 MiB. Larger
+/// memories keep this much of themselves.
+const KEEP_RESIDENT: usize = 2 << 20;
 const KEEP_RESIDENT_SMALL: usize = 32 << 10;
 
 pub(crate) struct Engine {

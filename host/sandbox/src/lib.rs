@@ -13,12 +13,15 @@
 
 mod call;
 mod capability;
+mod effect;
 mod engine;
 mod error;
+mod glob;
 mod grant;
 mod limits;
 mod link;
 mod manifest;
+mod meter;
 mod package;
 mod plugin;
 mod role;
@@ -36,7 +39,8 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
 pub use error::{BodyError, Error, ErrorKind};
-pub use grant::{Capabilities, Glob, Granted, Grants, Source};
+pub use glob::Glob;
+pub use grant::{Capabilities, Granted, Grants, ModelUse, Source};
 pub use limits::{Limit, Limits, Lowered};
 pub use manifest::{About, CommandRole, HttpRole, Manifest, Roles};
 pub use package::{Origin, Package};
@@ -45,8 +49,8 @@ pub use role::http::Body;
 pub use state::Caller;
 pub use units::{Size, Span};
 
+use effect::Effect;
 use engine::Engine;
-use grant::Effect;
 use plugin::Inner;
 use state::{Shared, State};
 

@@ -7,8 +7,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::Services;
-use crate::grant::Effect;
-use crate::limits::{Growth, Limit, Limits, Meter, Reached};
+use crate::effect::Effect;
+use crate::limits::{Limit, Limits};
+use crate::meter::{Growth, Meter, Reached};
 use crate::stdio::LogStream;
 
 /// How many resources (requests, streams, waits, ...) a call may hold at once.

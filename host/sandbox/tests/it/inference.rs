@@ -64,6 +64,22 @@ async fn a_client_that_goes_away_cancels_the_generation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_before_the_head_cancels_as_well() {
+    let lab = Lab::new();
+    lab.model("slow", 50);
+    let probe = lab.probe(ASKS_ALL);
+    let long = "word ".repeat(10_000);
+    // The plugin waits inside a host function, so it cannot notice anything itself.
+    let asked = Box::pin(probe.handle(caller("local"), request("/probe/complete?model=slow", body(&long))));
+    let under_way = until("the model works", async || lab.active() == 1);
+    match futures::future::select(asked, Box::pin(under_way)).await {
+        futures::future::Either::Left((answer, _)) => panic!("it cannot be over: {:?}", answer.map(|_| ())),
+        futures::future::Either::Right(((), asked)) => drop(asked),
+    }
+    until("the model is free", async || lab.active() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_drops_the_stream_cancels_the_generation() {
     let lab = Lab::new();
     lab.model("slow", 50);
