@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The repository's root.
 pub fn root() -> PathBuf {
@@ -34,17 +35,38 @@ pub fn inferno() -> PathBuf {
     profile_dir().join("inferno").with_extension(std::env::consts::EXE_EXTENSION)
 }
 
-/// Makes something once in a run of the tests, whether they share a process or not.
+/// Makes something once in a run of the tests, whether they share a process or not. If that fails, it is not tried
+/// again in this run: the same failure after each other's wait would help nobody.
 pub fn once(name: &str, make: impl FnOnce()) {
     static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if made.contains(name) {
         return;
     }
-    // nextest gives each test a process; the run's name is what they share.
-    let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| format!("process {}", std::process::id()));
-    stamped(name, &run, make);
+    let failed = tools_dir().join(format!("{name}.failed"));
+    stamped(name, run_id(), || {
+        let before = fs::read_to_string(&failed).unwrap_or_default();
+        assert_ne!(
+            before,
+            run_id(),
+            "making {name} failed in this run; the first test that failed shows why"
+        );
+        fs::write(&failed, run_id()).unwrap();
+        make();
+        fs::remove_file(&failed).unwrap();
+    });
     made.insert(name.to_owned());
+}
+
+/// What the tests of one run share: nextest gives each a process and the run a name, cargo gives all one process.
+fn run_id() -> &'static str {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| {
+        std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| {
+            let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            format!("process {} at {}", std::process::id(), started.as_nanos())
+        })
+    })
 }
 
 /// Makes something unless that was done for this very input, by this process or another one.

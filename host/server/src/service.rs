@@ -132,7 +132,7 @@ impl Service {
         entry: &mut Entry,
     ) -> Result<Response<Body>, Refusal> {
         entry.plugin = Some(handler.name().to_owned());
-        let tenant = identity::tenant(&self.store, request.headers()).await?;
+        let tenant = identity::tenant(&self.store, request.headers())?;
         entry.tenant = Some(tenant.clone());
         let max_body = self.config.max_body;
         if request.body().size_hint().lower() > max_body {
