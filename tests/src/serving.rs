@@ -50,6 +50,11 @@ impl Server {
         self.addr
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it said on standard error so far.
     pub fn said(&self) -> String {
         self.said.lock().unwrap().clone()

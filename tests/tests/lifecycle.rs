@@ -13,7 +13,8 @@ fn a_busy_port_says_who_asked_who_has_it_and_what_to_do() {
     let port = server.addr().port().to_string();
     let second = context.run(&["serve", "--port", &port]);
     assert_eq!(second.status, Some(1), "{second:?}");
-    for said in [server.addr().to_string().as_str(), "--port", "inferno (process", "hint:"] {
+    let owner = format!("(process {})", server.process());
+    for said in [&server.addr().to_string(), "--port", &owner, "hint:"] {
         assert!(second.stderr.contains(said), "{said}: {second:?}");
     }
     let mut command = context.command(&["serve"]);
