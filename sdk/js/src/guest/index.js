@@ -1,0 +1,4 @@
+// `@inferno/plugin` as it is inside a component.
+
+export { PluginError } from "../error.js";
+export * from "./generated.js";

@@ -1,0 +1,5 @@
+// Lets tests import `@inferno/plugin` without having it installed: node --import .../register.js --test
+
+import { register } from "node:module";
+
+register("./resolve.js", import.meta.url);

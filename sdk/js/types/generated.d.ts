@@ -1,0 +1,392 @@
+// Generated from wit/ by sdk/generate.
+
+/** What kind of failure it was; for programs. HTTP plugins usually map it to a status. */
+export type ErrorKind =
+  /** The user did not grant this. The message names the call, and the hint the line that would grant it. */
+  | { tag: "denied" }
+  /** No such model, key or plugin. The hint names near ones. */
+  | { tag: "not-found" }
+  /** The request cannot work as it is: a value out of range, a feature that the model lacks. */
+  | { tag: "invalid" }
+  /** The prompt and the answer do not fit the model's context. The message says both numbers. */
+  | { tag: "context-length" }
+  /** A queue is full or a budget is spent: trying later may help. */
+  | { tag: "exhausted" }
+  /** Not now: the model is loading or its worker has just died. */
+  | { tag: "unavailable" }
+  /** The deadline passed. */
+  | { tag: "timeout" }
+  /** The work was cancelled. */
+  | { tag: "cancelled" }
+  /** A fault of the host or of the model's backend. */
+  | { tag: "internal" }
+  /** A kind that this version of the interface has no word for. */
+  | { tag: "other"; val: string };
+
+export interface HostError {
+  kind: ErrorKind;
+  /** What happened, where; one sentence for people. */
+  message: string;
+  /** What to do about it. */
+  hint?: string | null;
+  /** When trying again may help, in milliseconds from now. */
+  retryAfterMs?: number | null;
+}
+
+/** A record of a pipeline. */
+export interface Item {
+  /** Stays the same from source to sink, so that a rerun can tell what was done. */
+  id: string;
+  /** JSON text, usually an object. Large bytes belong into files. */
+  data: string;
+}
+
+/** What became of one item of a batch. */
+export type Outcome =
+  /** These items go on; none means that it was absorbed, such as by an aggregation. */
+  | { tag: "emit"; val: Item[] }
+  /** It failed, and trying again may help; for people, why. */
+  | { tag: "retry"; val: string }
+  /** It failed and always will; for people, why. It goes to the dead letters. */
+  | { tag: "reject"; val: string }
+  /** It is left out on purpose; for people, why. */
+  | { tag: "drop"; val: string };
+
+/** An answer to judge. */
+export interface Sample {
+  /** What the model was asked. */
+  prompt: string;
+  /** What it wrote. */
+  answer: string;
+  /** What was wanted, where the suite says it. */
+  expected?: string | null;
+}
+
+/** What a judge thinks of an answer. */
+export interface Verdict {
+  /** It is good enough. */
+  pass: boolean;
+  /** From 0 to 1. */
+  score: number;
+  /** For people. */
+  reason: string;
+}
+
+/** Runs models. Needs the `inference` grant for the model's name. */
+export declare namespace inference {
+  export type Role = "system" | "user" | "assistant" | "tool";
+
+  export type FinishReason =
+    /** The model ended its answer, or a stop string came up. */
+    | { tag: "stop" }
+    /** `max-tokens` or the model's context was reached. */
+    | { tag: "length" }
+    /** The work was cancelled. */
+    | { tag: "cancelled" }
+    | { tag: "other"; val: string };
+
+  export interface Usage {
+    /** Tokens of the prompt, the chat template's included. */
+    promptTokens: number;
+    /** Tokens that the model wrote. */
+    outputTokens: number;
+  }
+
+  /** A generation to be. What is not set has the host's default, which `inferno run --help` shows. */
+  export class Request {
+    /** `model` is a name as `models.all` gives it. */
+    constructor(model: string);
+    /** Text to continue, as it is. Excludes `message`. */
+    prompt(text: string): void;
+    /** Appends a message of a chat; the model's own template makes the prompt. Excludes `prompt`. */
+    message(role: Role, content: string): void;
+    /** The most tokens to write, at least 1. Default: what the context has room for. */
+    maxTokens(count: number): void;
+    /** 0 is greedy; at most 2. */
+    temperature(value: number): void;
+    /** Sample among this many likeliest tokens; 0 turns it off. */
+    topK(count: number): void;
+    /** Sample among the likeliest tokens whose probabilities add up to this; in (0, 1]. */
+    topP(value: number): void;
+    /** Leave out tokens less likely than this share of the likeliest one's probability; in [0, 1]. */
+    minP(value: number): void;
+    /** Divides the logits of recent tokens; 1 turns it off. */
+    repeatPenalty(value: number): void;
+    /** Lowers the logits of tokens that have occurred; in [-2, 2]. */
+    presencePenalty(value: number): void;
+    /** Lowers the logits of tokens by how often they have occurred; in [-2, 2]. */
+    frequencyPenalty(value: number): void;
+    /** The same seed, model and request give the same answer where the backend can. */
+    seed(value: number): void;
+    /** Ends the answer before this text. May be called several times. The text itself is not part of the answer. */
+    stop(text: string): void;
+  }
+
+  /** A generation that has ended. */
+  export class Completion {
+    private constructor();
+    /** The whole answer. */
+    text(): string;
+    finish(): FinishReason;
+    usage(): Usage;
+  }
+
+  /** Vectors for texts. */
+  export class Embeddings {
+    private constructor();
+    /** One vector of unit length per input, in order. */
+    vectors(): number[][];
+    usage(): Usage;
+  }
+
+  /** Generates and returns when the answer is whole. */
+  export function complete(request: Request): Completion;
+  /** Turns texts into vectors. The model must be able to embed. */
+  export function embed(model: string, inputs: string[]): Embeddings;
+}
+
+/** Small durable values. Each plugin has its own space per tenant. Needs the `kv` grant. */
+export declare namespace kv {
+  export function get(key: string): Uint8Array | null;
+  /** Stores a value; with `ttl-ms` it is gone after that many milliseconds. */
+  export function set(key: string, value: Uint8Array, ttlMs?: number | null): void;
+  /** True if there was such a key. */
+  function delete_(key: string): boolean;
+  export { delete_ as delete };
+  /** The keys that begin with `prefix`, ordered; at most 1,000 of them, those after `after`. */
+  export function keys(prefix: string, after?: string | null): string[];
+  /** Adds to a counter in one step and returns the sum; a missing key counts as 0 and then lives for `ttl-ms`. */
+  export function add(key: string, by: number, ttlMs?: number | null): number;
+}
+
+/** Lines in the host's log, marked with the plugin, the tenant and the request. */
+export declare namespace log {
+  export type Level = "trace" | "debug" | "info" | "warn" | "error";
+
+  export function log(level: Level, message: string, fields: [string, string][]): void;
+}
+
+/** Figures in the host's metrics, marked with the plugin and the tenant. Names are lower-case letters, digits and `_`. */
+export declare namespace metrics {
+  /** Adds to a counter. */
+  export function count(name: string, by: number, labels: [string, string][]): void;
+  /** Adds a sample to a histogram; in the unit that the name ends in, such as `_seconds`. */
+  export function observe(name: string, value: number, labels: [string, string][]): void;
+}
+
+/** Looks at the installed models. Needs the `models` grant. */
+export declare namespace models {
+  export interface Model {
+    /** The name that requests use. */
+    name: string;
+    /** The file's format, such as `gguf`. */
+    format: string;
+    sizeBytes: number;
+    /** When the file was last changed, in seconds since 1970 (UTC). */
+    modified: number;
+    /** In tokens, where the file says it. */
+    contextLength?: number | null;
+    /** It has a chat template. */
+    chats: boolean;
+    /** Further facts as names and values: `architecture`, `quantization`, `parameters`, ... */
+    details: [string, string][];
+  }
+
+  /** The models that this plugin may use, ordered by name. */
+  export function all(): Model[];
+  /** One model. An unknown name gives `not-found` with near names in the hint. */
+  export function get(name: string): Model;
+}
+
+/**
+ * Puts other plugins to work. The host runs each in its own sandbox, with its own grants, and charges the caller.
+ * Needs the `plugins` grant for the name.
+ */
+export declare namespace plugins {
+  /** The plugins that this one may call and that play the role, ordered by name. */
+  export function playing(role: string): string[];
+  /** A step at work: one instance that sees every batch. */
+  export class Step {
+    private constructor();
+    process(batch: Item[]): Outcome[];
+    /** Ends the step and returns what it kept until now. */
+    finish(): Item[];
+  }
+
+  /** Starts a step; `config` is JSON text. */
+  export function openStep(plugin: string, config: string): Step;
+  /** Has a plugin judge answers; one verdict per sample, in order. */
+  export function judge(plugin: string, config: string, samples: Sample[]): Verdict[];
+}
+
+/** Budgets that the user set for this plugin, counted per tenant by the host. Needs the `quota` grant for the name. */
+export declare namespace quota {
+  /** An amount set aside. Dropped without `commit`, all of it goes back. */
+  export class Reservation {
+    private constructor();
+    amount(): number;
+    /** Spends up to the whole amount and gives the rest back. Nothing is left afterwards. */
+    commit(spent: number): void;
+    /** Moves a part into a reservation of its own. */
+    split(amount: number): Reservation;
+  }
+
+  /** Sets an amount aside, or fails with `exhausted` and when the budget is renewed. */
+  export function reserve(budget: string, amount: number): Reservation;
+  /** What is left. */
+  export function remaining(budget: string): number;
+}
+
+/** Secrets that the user keeps for plugins. Needs the `secrets` grant for the name. Values never reach the log. */
+export declare namespace secrets {
+  export function get(name: string): string;
+}
+
+/** What the user set for this plugin. */
+export declare namespace settings {
+  /** The value of a key of `[plugins.NAME.settings]` in the user's configuration, as JSON text. */
+  export function get(key: string): string | null;
+}
+
+/** A step of a pipeline. One instance sees a whole run: `open`, any number of `process`, `finish`. */
+export interface Step {
+  /** Checks the configuration, JSON text, and gets ready. */
+  open(config: string): void;
+  /** One outcome per item, in order. An error fails the whole batch. */
+  process(batch: Item[]): Outcome[];
+  /** What the step has kept until now. */
+  finish(): Item[];
+}
+
+/** From one format to another. */
+export interface Route {
+  /** The format to read. */
+  source: string;
+  /** The format to write. */
+  target: string;
+}
+
+/** Turns a model from one format into another. It sees `/in`, read-only, and `/out`. */
+export interface Converter {
+  /** What it can convert into what. */
+  routes(): Route[];
+  /** `options` is JSON text. Returns the names of the files that it wrote, relative to `/out`. */
+  convert(route: Route, options: string): string[];
+}
+
+/** Scores answers of a model. */
+export interface Judge {
+  /** `config` is JSON text. One verdict per sample, in order. */
+  judge(config: string, samples: Sample[]): Verdict[];
+}
+
+/** Something that can be installed. */
+export interface Entry {
+  /** `model`, `plugin` or `pipeline`. */
+  kind: string;
+  /** What `resolve` is asked for. */
+  name: string;
+  /** Its version. */
+  version: string;
+  /** One line for people. */
+  summary: string;
+}
+
+/** A part of what was found. */
+export interface Page {
+  /** In the order in which people should see them. */
+  entries: Entry[];
+  /** Where the next page begins; none: this is the last. */
+  next?: string | null;
+}
+
+/** A file to download. */
+export interface Artifact {
+  /** Where it is. */
+  url: string;
+  /** `sha256:` and 64 hexadecimal digits. */
+  digest: string;
+  /** Its exact size. */
+  sizeBytes: number;
+}
+
+/** Says what can be installed. The plugin proposes; the host downloads, verifies and installs. */
+export interface Catalog {
+  /** What fits a query; an empty query fits everything. `cursor` is the `next` of the page before. */
+  search(query: string, cursor?: string | null): Page;
+  /** What to download for an entry; without a version, its newest. */
+  resolve(name: string, version?: string | null): Artifact[];
+}
+
+/** A request without its body. */
+export interface RequestHead {
+  /** As in the request line, such as `POST`. */
+  method: string;
+  /** The path and, after `?`, the query, as the client sent them. */
+  pathWithQuery: string;
+  /** Those that carry keys are left out. */
+  headers: [string, string][];
+}
+
+/** An answer in place of the plugin's. */
+export interface Refusal {
+  /** 400 to 599. */
+  status: number;
+  /** For the client; worded in the dialect of the plugin that would have answered. */
+  message: string;
+}
+
+/** How a request goes on. */
+export type RequestAction =
+  /** As it is. */
+  | { tag: "pass" }
+  /** With this body. */
+  | { tag: "replace"; val: Uint8Array }
+  /** Not at all. */
+  | { tag: "refuse"; val: Refusal };
+
+/** An answer without its body. */
+export interface ResponseHead {
+  /** The status. */
+  status: number;
+  /** All that the plugin set. */
+  headers: [string, string][];
+}
+
+/** How an answer goes on. */
+export type ResponseAction = "filter" | "pass";
+
+/** Stands around http plugins. One instance sees one exchange: `request`, `response`, then each `chunk`. */
+export interface Filter {
+  /** Before the plugin sees the request; the body is whole. */
+  request(head: RequestHead, body: Uint8Array): RequestAction;
+  /** Before the first chunk of the answer. */
+  response(head: ResponseHead): ResponseAction;
+  /**
+   * A piece of the answer; what is returned goes on in its place, and nothing may be returned until later.
+   * `last` comes once, with the last bytes or none.
+   */
+  chunk(data: Uint8Array, last: boolean): Uint8Array;
+}
+
+/** The roles that a plugin module can export. */
+export interface Plugin {
+  step?: Step;
+  converter?: Converter;
+  judge?: Judge;
+  catalog?: Catalog;
+  filter?: Filter;
+}
+
+/** What the host lends, by name. */
+export interface Host {
+  inference: typeof inference;
+  kv: typeof kv;
+  log: typeof log;
+  metrics: typeof metrics;
+  models: typeof models;
+  plugins: typeof plugins;
+  quota: typeof quota;
+  secrets: typeof secrets;
+  settings: typeof settings;
+}
