@@ -10,7 +10,7 @@ const PRIMITIVES = {
 };
 const RESERVED = new Set(["delete", "default", "new", "class", "function", "in", "return", "import", "export"]);
 
-const camel = (name) => name.replace(/^%/, "").replace(/-([a-z0-9])/g, (_, letter) => letter.toUpperCase());
+const camel = (name) => name.replace(/-([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 const pascal = (name) => camel(name).replace(/^[a-z]/, (letter) => letter.toUpperCase());
 
 /** `facts` is what main.mjs knows about the packages. */

@@ -38,7 +38,7 @@ export function parse(text, file) {
     expect("func");
     expect("(");
     const params = list(")", () => {
-      const name = next().text;
+      const name = plain(next().text);
       expect(":");
       return { name, type: type() };
     });
@@ -48,8 +48,8 @@ export function parse(text, file) {
   }
 
   function named(read) {
-    const { text: name, docs } = next();
-    return { name, docs, ...read() };
+    const { text, docs } = next();
+    return { name: plain(text), docs, ...read() };
   }
 
   function resource() {
@@ -66,7 +66,7 @@ export function parse(text, file) {
       } else {
         expect(":");
         if (is("static")) fail("static functions are not supported yet");
-        members.push({ name, docs, ...signature() });
+        members.push({ name: plain(name), docs, ...signature() });
       }
     }
     return { members };
@@ -104,7 +104,7 @@ export function parse(text, file) {
       case "type":
         return fail("type aliases are not supported yet");
       default:
-        return span(() => (expect(":"), { is: "func", name: word, ...signature() }));
+        return span(() => (expect(":"), { is: "func", name: plain(word), ...signature() }));
     }
   }
 
@@ -139,6 +139,11 @@ export function parse(text, file) {
   return parsed;
 }
 
+/** A name that would be a keyword is written with a `%`. */
+function plain(name) {
+  return name.replace(/^%/, "");
+}
+
 function tokenise(text, file) {
   const tokens = [];
   let docs = [];
@@ -162,8 +167,8 @@ function tokenise(text, file) {
   return tokens;
 }
 
-/** Names of streams, futures and async functions are what guests without async support cannot have. */
+/** Streams, futures and asynchronous functions are what guests without async support cannot have. */
 export function isSynchronous(func) {
-  const plain = (type) => !type || (!["stream", "future"].includes(type.name) && (type.of ?? []).every(plain));
-  return !func.asynchronous && plain(func.result) && func.params.every((param) => plain(param.type));
+  const whole = (type) => !type || (!["stream", "future"].includes(type.name) && (type.of ?? []).every(whole));
+  return !func.asynchronous && whole(func.result) && func.params.every((param) => whole(param.type));
 }

@@ -56,5 +56,11 @@ function install() {
   }
   writeFileSync(join(fresh, ".installed"), digest);
   rmSync(folder, { recursive: true, force: true });
-  renameSync(fresh, folder);
+  try {
+    renameSync(fresh, folder);
+  } catch (error) {
+    // Somebody else was faster.
+    rmSync(fresh, { recursive: true, force: true });
+    if (!existsSync(stamp)) throw error;
+  }
 }

@@ -6,11 +6,13 @@
 Nothing is installed elsewhere. A folder that is up to date is left alone.
 """
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 SDK = Path(__file__).resolve().parent
@@ -27,15 +29,28 @@ def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     stamp = folder / ".installed"
     digest = fingerprint()
-    if stamp.exists() and stamp.read_text() == digest:
-        return 0
-    try:
-        install(folder)
-    except subprocess.CalledProcessError as error:
-        print(f"error: pip could not fetch {tool()}: it ended with {error.returncode}", file=sys.stderr)
-        return 1
-    stamp.write_text(digest)
+    with alone(folder):
+        if stamp.exists() and stamp.read_text() == digest:
+            return 0
+        try:
+            install(folder)
+        except subprocess.CalledProcessError as error:
+            print(f"error: pip could not fetch {tool()}: it ended with {error.returncode}", file=sys.stderr)
+            return 1
+        stamp.write_text(digest)
     return 0
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Has others wait who want the same folder. An environment cannot be moved, so it is made in its place."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def install(folder: Path) -> None:
