@@ -46,11 +46,7 @@ pub fn once(name: &str, make: impl FnOnce()) {
     let failed = tools_dir().join(format!("{name}.failed"));
     stamped(name, run_id(), || {
         let before = fs::read_to_string(&failed).unwrap_or_default();
-        assert_ne!(
-            before,
-            run_id(),
-            "making {name} failed in this run; the first test that failed shows why"
-        );
+        assert!(before != run_id(), "making {name} failed in this run; the first test that failed shows why");
         fs::write(&failed, run_id()).unwrap();
         make();
         fs::remove_file(&failed).unwrap();
