@@ -80,8 +80,22 @@ test("errors say what to mend, and where", () => {
   fails(
     "sample does not start: it calls inferno:host/log@0.1.0#log while its modules load, which happens at the build; only the role's functions can",
   );
-  write("plugin.toml", "[roles.http]\n");
-  fails(/\[roles\.http\] cannot be played in JavaScript; these can: step, /);
+  write("plugin.toml", "[roles.converter]\n");
+  fails(/\[roles\.converter\] cannot be played in JavaScript; these can: step, judge, /);
   write("plugin.toml", "");
   fails("FOLDER/plugin.toml: the plugin plays no role; add a table such as [roles.step]");
+});
+
+test("the guide's plugin builds and passes its test", () => {
+  for (const [, text, name] of readFileSync(join(sdk, "README.md"), "utf8").matchAll(/```\w+\n((?:\/\/|#) (\S+)\n.*?)```/gs)) {
+    write(name, text);
+  }
+  const { status, stderr } = build();
+  assert.equal(status, 0, stderr);
+  const cli = join(tools, "bin/inferno-plugin.js");
+  // A test in a test would report to the outer one.
+  const { NODE_TEST_CONTEXT, ...env } = process.env;
+  const tested = spawnSync(process.execPath, [cli, "test", folder], { encoding: "utf8", env });
+  assert.equal(tested.status, 0, tested.stdout);
+  assert.match(tested.stdout, /^# pass 1$/m);
 });

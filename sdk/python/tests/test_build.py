@@ -1,6 +1,9 @@
 """What happens before and after componentize-py; it is run once, since it takes a while."""
 
 import importlib.util
+import re
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -9,6 +12,7 @@ from inferno_plugin import Err, failure
 from inferno_plugin._build import Failure, build, manifest, scan, tool
 from inferno_plugin._play import play
 
+ROOT = Path(__file__).resolve().parent.parent
 TOML = '[plugin]\nname = "sample"\n[roles.judge]\n'
 
 
@@ -68,6 +72,16 @@ class TestBuild(unittest.TestCase):
             "ModuleNotFoundError: No module named 'nowhere'",
         )
         self.assertEqual([file.name for file in self.folder.glob("plugin.wasm*")], [])
+
+    def test_the_guides_plugin_passes_its_test(self):
+        guide = (ROOT / "README.md").read_text()
+        for text, name in re.findall(r"```\w+\n(# (\S+)\n.*?)```", guide, re.DOTALL):
+            self.write(name, text)
+        self.assertEqual(scan.used(self.folder), [])
+        command = [sys.executable, "-m", "inferno_plugin", "test", str(self.folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Ran 1 test", done.stderr)
 
     def test_a_call_of_the_host_at_the_build_is_told(self):
         said = tool.worded("AssertionError: \n\nCaused by:\n  1: called trapping stub: inferno:host/kv@0.1.0#get\n")

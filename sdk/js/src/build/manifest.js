@@ -6,6 +6,9 @@ import { parse } from "smol-toml";
 import { Failure } from "./failure.js";
 import { facts } from "./wit.js";
 
+/** A converter works on files, which the engine cannot open. */
+const PLAYABLE = Object.keys(facts.roles).filter((role) => role !== "converter");
+
 /** What the build needs of a plugin's `plugin.toml`; the host checks the rest. */
 export async function readManifest(folder) {
   const file = join(folder, "plugin.toml");
@@ -23,12 +26,12 @@ export async function readManifest(folder) {
   }
   const roles = Object.keys(table.roles ?? {});
   if (roles.length === 0) {
-    throw new Failure(`${file}: the plugin plays no role; add a table such as [roles.${Object.keys(facts.roles)[0]}]`);
+    throw new Failure(`${file}: the plugin plays no role; add a table such as [roles.${PLAYABLE[0]}]`);
   }
   for (const role of roles) {
-    if (!(role in facts.roles)) {
+    if (!PLAYABLE.includes(role)) {
       throw new Failure(
-        `${file}: [roles.${role}] cannot be played in JavaScript; these can: ${Object.keys(facts.roles).join(", ")}`,
+        `${file}: [roles.${role}] cannot be played in JavaScript; these can: ${PLAYABLE.join(", ")}`,
       );
     }
   }
