@@ -16,14 +16,27 @@ use crate::engine::{Engine, Overdue, Ticking};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{Limit, Limits};
 use crate::meter::{Meter, Reached};
+use crate::metrics::{Metrics, Tally};
+use crate::state::Actor;
+
+/// What an instance holds as long as it lives: room in its plugin's allowance and in the engine's pool, and the clock.
+pub(crate) type Held = ([OwnedSemaphorePermit; 2], Ticking);
+
+/// Where it is written down what a call came to.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) metrics: Metrics,
+    pub(crate) actor: Arc<Actor>,
+}
 
 /// What a call needs besides its code.
 pub(crate) struct Terms {
     pub(crate) plugin: String,
     pub(crate) limits: Arc<Limits>,
     pub(crate) meter: Arc<Meter>,
-    /// Held until the plugin's code has ended: room in its own allowance and in the engine's pool, and the clock.
-    pub(crate) held: ([OwnedSemaphorePermit; 2], Ticking),
+    pub(crate) account: Account,
+    /// Held until the plugin's code has ended; none where an instance outlives the call and holds it itself.
+    pub(crate) held: Option<Held>,
 }
 
 /// A call that has begun. As a future, it resolves when the plugin's code has ended.
@@ -34,6 +47,7 @@ struct Slot {
     plugin: String,
     limits: Arc<Limits>,
     meter: Arc<Meter>,
+    account: Account,
     deadline: Option<Instant>,
     runtime: Handle,
     work: Mutex<Work>,
@@ -47,7 +61,7 @@ enum Work {
 struct Running {
     run: Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>,
     waker: Option<Waker>,
-    _held: ([OwnedSemaphorePermit; 2], Ticking),
+    _held: Option<Held>,
 }
 
 /// What came of a turn.
@@ -67,13 +81,14 @@ impl Call {
         terms: Terms,
         run: impl Future<Output = wasmtime::Result<()>> + Send + 'static,
     ) -> Self {
-        let Terms { plugin, limits, meter, held } = terms;
+        let Terms { plugin, limits, meter, account, held } = terms;
         let running = Running { run: Box::pin(run), waker: None, _held: held };
         let slot = Arc::new(Slot {
             plugin,
             deadline: Instant::now().checked_add(limits.wall.0),
             limits,
             meter,
+            account,
             runtime: Handle::current(),
             work: Mutex::new(Work::Running(running)),
         });
@@ -94,7 +109,7 @@ impl Call {
             Poll::Ready(result) => result.map_err(|error| slot.explain(&error)),
             // A plugin that only calls the host and waits never comes by the check inside the engine.
             Poll::Pending => match slot.meter.check_compute() {
-                Err(Reached(limit)) => Err(limit.reached(&slot.plugin, &slot.limits)),
+                Err(Reached(limit)) => Err(slot.reached(limit)),
                 Ok(()) => {
                     match &mut running.waker {
                         Some(waker) => waker.clone_from(cx.waker()),
@@ -106,6 +121,11 @@ impl Call {
         };
         *work = Work::Ended(result);
         Turn::Ends
+    }
+
+    /// Counts bytes that the plugin has given back.
+    pub(crate) fn give_back(&self, bytes: usize) -> Result<(), Error> {
+        self.0.meter.give_back(bytes).map_err(|Reached(limit)| limit.reached(&self.0.plugin, &self.0.limits))
     }
 
     /// Whether the plugin's code has ended, and well.
@@ -164,11 +184,44 @@ impl Overdue for Slot {
     }
 }
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let error = match self.work.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            Work::Ended(Err(error)) => Some(error.kind().name()),
+            Work::Ended(Ok(())) | Work::Running(_) => None,
+        };
+        let (compute, host_calls) = self.meter.used();
+        let Account { metrics, actor } = &self.account;
+        metrics.called(&Tally {
+            plugin: &actor.plugin,
+            tenant: &actor.caller.tenant,
+            error,
+            compute,
+            host_calls,
+        });
+    }
+}
+
 impl Slot {
+    /// The error of a limit of the call's own, or of the plugin's that put this one to work and pays for it.
+    fn reached(&self, limit: Limit) -> Error {
+        if !self.meter.is_out_of_credit() {
+            return limit.reached(&self.plugin, &self.limits);
+        }
+        Error::new(
+            ErrorKind::Limit(limit),
+            format!(
+                "plugin \"{}\" was ended: the plugin that put it to work has used up its own limit `{}`",
+                self.plugin,
+                limit.key()
+            ),
+        )
+    }
+
     fn explain(&self, error: &wasmtime::Error) -> Error {
         let Self { plugin, limits, meter, .. } = self;
         if let Some(Reached(limit)) = error.downcast_ref() {
-            return limit.reached(plugin, limits);
+            return self.reached(*limit);
         }
         if let Some(error) = error.downcast_ref::<Error>() {
             return error.clone();
@@ -186,6 +239,9 @@ impl Slot {
         }
         if reason.contains("resource limit exceeded: instance count") {
             return Limit::Instances.reached(plugin, limits);
+        }
+        if reason.contains("resource limit exceeded: table count") {
+            return Limit::Tables.reached(plugin, limits);
         }
         tracing::debug!(plugin, "the plugin trapped: {error:?}");
         Error::new(ErrorKind::Trap, format!("plugin \"{plugin}\" crashed: {reason}"))

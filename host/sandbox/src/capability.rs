@@ -1,16 +1,21 @@
 //! What the host lends to plugins, one file for each. All share three moments: the functions are linked once, a call
 //! is checked against the plugin's grant, and what it leaves behind lives in the state of the one call.
 
+pub(crate) mod http;
 pub(crate) mod inference;
 pub(crate) mod kv;
 pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod models;
+pub(crate) mod plugins;
+pub(crate) mod quota;
+pub(crate) mod secrets;
 pub(crate) mod settings;
 
 use wasmtime::component::Linker;
 
+use crate::ask::Need;
 use crate::effect::Denial;
-use crate::grant::Need;
 use crate::state::State;
 use bindings::inferno::host::types::{self, ErrorKind};
 
@@ -27,6 +32,10 @@ pub(crate) mod bindings {
                 import inferno:host/kv@0.1.0;
                 import inferno:host/settings@0.1.0;
                 import inferno:host/log@0.1.0;
+                import inferno:host/metrics@0.1.0;
+                import inferno:host/plugins@0.1.0;
+                import inferno:host/quota@0.1.0;
+                import inferno:host/secrets@0.1.0;
             }
         ",
         world: "inferno:sandbox/lent",
@@ -35,9 +44,19 @@ pub(crate) mod bindings {
             "inferno:host/inference.embed": async | trappable,
             "inferno:host/models": async | trappable,
             "inferno:host/kv": async | trappable,
+            "inferno:host/plugins.open-step": async | trappable,
+            "inferno:host/plugins.judge": async | trappable,
+            "inferno:host/plugins.[method]step.process": async | trappable,
+            "inferno:host/plugins.[method]step.finish": async | trappable,
+            "inferno:host/quota.reserve": async | trappable,
+            "inferno:host/quota.remaining": async | trappable,
+            "inferno:host/quota.[method]reservation.commit": async | trappable,
             default: trappable,
         },
+        additional_derives: [PartialEq],
         with: {
+            "inferno:host/quota.reservation": crate::capability::quota::Reservation,
+            "inferno:host/plugins.step": crate::capability::plugins::Step,
             "inferno:host/inference.request": crate::capability::inference::Request,
             "inferno:host/inference.completion": crate::capability::inference::Completion,
             "inferno:host/inference.embeddings": crate::capability::inference::Embeddings,
@@ -46,21 +65,31 @@ pub(crate) mod bindings {
 }
 
 /// The interfaces that [`link`] adds, for errors that say what there is.
-pub(crate) const LENT: [&str; 6] = [
+pub(crate) const LENT: [&str; 11] = [
     "inferno:host/inference@0.1.0",
     "inferno:host/kv@0.1.0",
     "inferno:host/log@0.1.0",
+    "inferno:host/metrics@0.1.0",
     "inferno:host/models@0.1.0",
+    "inferno:host/plugins@0.1.0",
+    "inferno:host/quota@0.1.0",
+    "inferno:host/secrets@0.1.0",
     "inferno:host/settings@0.1.0",
     "inferno:host/types@0.1.0",
+    "inferno:host/work@0.1.0",
 ];
 
 /// Adds the functions of all capabilities to a linker.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    http::link(linker)?;
     inference::link(linker)?;
     kv::link(linker)?;
     log::link(linker)?;
+    metrics::link(linker)?;
     models::link(linker)?;
+    plugins::link(linker)?;
+    quota::link(linker)?;
+    secrets::link(linker)?;
     settings::link(linker)
 }
 
@@ -68,11 +97,7 @@ impl State {
     /// Lets a call go on, or says in full why not.
     fn allow(&self, call: &str, need: Need<'_>) -> Result<(), types::Error> {
         self.shared.effect.check(call, need).map_err(|Denial { message, hint }| {
-            tracing::debug!(
-                tenant = self.actor.caller.tenant,
-                request_id = self.actor.caller.request_id,
-                "{message}"
-            );
+            self.shared.refuse(&self.actor, &message, &hint);
             types::Error { kind: ErrorKind::Denied, message, hint: Some(hint), retry_after_ms: None }
         })
     }
@@ -85,18 +110,24 @@ fn internal(message: impl Into<String>) -> types::Error {
 
 impl From<inferno_inference::Error> for types::Error {
     fn from(error: inferno_inference::Error) -> Self {
+        let inferno_inference::Error { kind, message, hint, retry_after_ms } = error;
+        Self { kind: kind.into(), message, hint, retry_after_ms }
+    }
+}
+
+impl From<inferno_inference::ErrorKind> for ErrorKind {
+    fn from(kind: inferno_inference::ErrorKind) -> Self {
         use inferno_inference::ErrorKind as From;
-        let kind = match error.kind {
-            From::Denied => ErrorKind::Denied,
-            From::NotFound => ErrorKind::NotFound,
-            From::Invalid => ErrorKind::Invalid,
-            From::ContextLength => ErrorKind::ContextLength,
-            From::Exhausted => ErrorKind::Exhausted,
-            From::Unavailable => ErrorKind::Unavailable,
-            From::Timeout => ErrorKind::Timeout,
-            From::Cancelled => ErrorKind::Cancelled,
-            From::Internal => ErrorKind::Internal,
-        };
-        Self { kind, message: error.message, hint: error.hint, retry_after_ms: error.retry_after_ms }
+        match kind {
+            From::Denied => Self::Denied,
+            From::NotFound => Self::NotFound,
+            From::Invalid => Self::Invalid,
+            From::ContextLength => Self::ContextLength,
+            From::Exhausted => Self::Exhausted,
+            From::Unavailable => Self::Unavailable,
+            From::Timeout => Self::Timeout,
+            From::Cancelled => Self::Cancelled,
+            From::Internal => Self::Internal,
+        }
     }
 }

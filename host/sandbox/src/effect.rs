@@ -2,8 +2,10 @@
 //! write where.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use crate::grant::{Capabilities, Granted, Need, Source, quoted};
+use crate::ask::{Access, Capabilities, Need, quoted};
+use crate::grant::{Granted, Source};
 
 /// A refusal: what happened, and what to write where.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +28,11 @@ impl Effect {
     pub(crate) fn check(&self, call: &str, need: Need<'_>) -> Result<(), Denial> {
         let (asked, granted) = (self.asked.holds(need), self.granted.given.holds(need));
         if asked && granted { Ok(()) } else { Err(self.denial(call, need, asked, granted)) }
+    }
+
+    /// Whether a call that needs this would go on.
+    pub(crate) fn permits(&self, need: Need<'_>) -> bool {
+        self.asked.holds(need) && self.granted.given.holds(need)
     }
 
     /// Whether the plugin may see a model of this name. A half that says nothing about models hides none.
@@ -52,12 +59,24 @@ impl Effect {
         }
     }
 
+    /// The folders that the plugin gets: those that it asks for and was granted, each with the lesser access.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = (&str, &Path, Access)> {
+        self.asked.files.iter().filter_map(|asked| {
+            let granted = self.granted.given.files.iter().find(|granted| granted.path == asked.path)?;
+            Some((asked.path.as_str(), granted.host.as_deref()?, asked.access.min(granted.access)))
+        })
+    }
+
     fn denial(&self, call: &str, need: Need<'_>, asked: bool, granted: bool) -> Denial {
         let Self { plugin, digest, .. } = self;
         let what = match need {
             Need::Inference(model) => format!("the use of model \"{model}\""),
             Need::Models => "the list of models".to_owned(),
             Need::Kv => "stored values (kv)".to_owned(),
+            Need::Http(target) => format!("requests to {target}"),
+            Need::Secret(name) => format!("the secret {name:?}"),
+            Need::Quota(name) => format!("the budget {name:?}"),
+            Need::Plugin(name) => format!("calls of the plugin {name:?}"),
         };
         let half = match (asked, granted, &self.granted.source) {
             (true, _, Source::OtherBytes(other)) => {
@@ -74,11 +93,13 @@ impl Effect {
             let _ = write!(hint, "its plugin.toml would need:\n[asks]\n{}", self.asked.with(need).to_toml());
         }
         if !granted {
+            let tenant = self.granted.tenant.as_ref().map(|tenant| format!("tenant = {}\n", quoted(tenant)));
             let lead = if asked { "this in grants.toml grants it" } else { "and then grants.toml" };
             let _ = write!(
                 hint,
-                "{lead}:\n[[grant]]\nplugin = {}\ndigest = \"{digest}\"\n{}",
+                "{lead}:\n[[grant]]\nplugin = {}\ndigest = \"{digest}\"\n{}{}",
                 quoted(plugin),
+                tenant.unwrap_or_default(),
                 self.granted.given.with(need).to_toml()
             );
         }
@@ -104,7 +125,7 @@ mod tests {
 
     fn effect(asked: &str, grants: &str, origin: &Origin) -> Effect {
         let asked = caps(asked);
-        let granted = Grants::parse("grants.toml", grants).unwrap().of("acme", DIGEST, origin, &asked);
+        let granted = Grants::parse("grants.toml", grants).unwrap().of("acme", DIGEST, origin, &asked, None);
         Effect { plugin: "acme".to_owned(), digest: DIGEST.to_owned(), asked, granted }
     }
 

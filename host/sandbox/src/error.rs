@@ -1,6 +1,9 @@
 //! What can go wrong around a plugin.
 
+use crate::capability::bindings::inferno::host::types;
 use crate::limits::Limit;
+
+pub use inferno_inference::ErrorKind as Reason;
 
 /// What kind of failure it was; for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +25,37 @@ pub enum ErrorKind {
     Trap,
     /// The plugin ended the call with an error of its own, which stands for this HTTP status.
     Answer(u16),
+    /// The plugin said in the words of its role why it cannot do what it was asked.
+    Refused(Reason),
+    /// What the plugin gave back is not what its role promises.
+    Contract,
+    /// Plugins put one another to work without an end.
+    Chain,
     /// Too many calls are at work already; later may help.
     Busy,
     /// A fault of the host: the disk, the engine.
     Host,
+}
+
+impl ErrorKind {
+    /// As a word, for figures.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Grants => "grants",
+            Self::Compile => "compile",
+            Self::Link => "link",
+            Self::Role => "role",
+            Self::Limit(limit) => limit.key(),
+            Self::Trap => "trap",
+            Self::Answer(_) => "answer",
+            Self::Refused(_) => "refused",
+            Self::Contract => "contract",
+            Self::Chain => "chain",
+            Self::Busy => "busy",
+            Self::Host => "host",
+        }
+    }
 }
 
 /// A failure that says what happened, where, and what to do.
@@ -35,6 +65,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    retry_after_ms: Option<u64>,
 }
 
 impl Error {
@@ -48,6 +79,11 @@ impl Error {
         self.hint.as_deref()
     }
 
+    /// When trying again may help, in milliseconds from now, where the plugin said so.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        self.retry_after_ms
+    }
+
     /// The HTTP status that stands for it where no plugin has answered.
     pub fn status(&self) -> u16 {
         match self.kind {
@@ -59,7 +95,14 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, retry_after_ms: None }
+    }
+
+    /// An error that a plugin gave back in the words of its role.
+    pub(crate) fn told(plugin: &str, error: types::Error) -> Self {
+        let types::Error { kind, message, hint, retry_after_ms } = error;
+        let message = format!("plugin \"{plugin}\": {message}");
+        Self { kind: ErrorKind::Refused(kind.into()), message, hint, retry_after_ms }
     }
 
     #[must_use]
@@ -88,4 +131,21 @@ pub enum BodyError {
     /// The plugin failed after it had begun its answer.
     #[error(transparent)]
     Plugin(#[from] Error),
+}
+
+impl From<types::ErrorKind> for Reason {
+    fn from(kind: types::ErrorKind) -> Self {
+        use types::ErrorKind as From;
+        match kind {
+            From::Denied => Self::Denied,
+            From::NotFound => Self::NotFound,
+            From::Invalid => Self::Invalid,
+            From::ContextLength => Self::ContextLength,
+            From::Exhausted => Self::Exhausted,
+            From::Unavailable => Self::Unavailable,
+            From::Timeout => Self::Timeout,
+            From::Cancelled => Self::Cancelled,
+            From::Internal | From::Other(_) => Self::Internal,
+        }
+    }
 }

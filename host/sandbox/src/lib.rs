@@ -6,25 +6,36 @@
 //! 2. [`Grants`]: what the user gave to that digest; the effect is the overlap of ask and grant;
 //! 3. [`Sandbox::load`]: the component is compiled (or found in the cache), checked against what this host lends, and
 //!    prepared; every misfit is an error here that says what was expected and what was found;
-//! 4. [`Plugin::handle`] and [`Plugin::command`]: each call gets a fresh instance from a pool, its own [`Limits`], and
-//!    is gone afterwards.
+//! 4. [`Plugin::handle`], [`Plugin::command`] and the calls of the other roles: each gets a fresh instance from a pool,
+//!    its own [`Limits`], and is gone afterwards. A [`Step`] and a [`FilterCall`] are one instance for a whole run or
+//!    exchange;
+//! 5. [`Registry`]: the loaded plugins by name, for servers and for one another.
 //!
 //! Nothing is trusted on the way: not the manifest, not the component, not its calls into the host.
 
+mod ask;
 mod call;
 mod capability;
+mod chain;
 mod effect;
 mod engine;
 mod error;
+mod folders;
 mod glob;
 mod grant;
 mod limits;
 mod link;
 mod manifest;
 mod meter;
+mod metrics;
 mod package;
 mod plugin;
+mod registry;
 mod role;
+mod secrets;
+mod session;
+mod setup;
+mod site;
 mod state;
 mod stdio;
 mod strict;
@@ -38,20 +49,37 @@ use inferno_store::Store;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
-pub use error::{BodyError, Error, ErrorKind};
+pub use ask::{Access, Capabilities, FileUse, ModelUse};
+pub use capability::bindings::inferno::host::work::{Item, Outcome, Sample, Verdict};
+pub use capability::http::{Names, Network, SystemNames};
+pub use error::{BodyError, Error, ErrorKind, Reason};
 pub use glob::Glob;
-pub use grant::{Capabilities, Granted, Grants, ModelUse, Source};
-pub use limits::{Limit, Limits, Lowered};
-pub use manifest::{About, CommandRole, HttpRole, Manifest, Roles};
+pub use grant::{Granted, Grants, Source};
+pub use limits::{Limit, LimitRow, Limits, Lowered};
+pub use manifest::{About, BareRole, CommandRole, FilterRole, HttpRole, Manifest, OnError, Roles, Why};
+pub use metrics::Metrics;
 pub use package::{Origin, Package};
 pub use plugin::Plugin;
+pub use registry::Registry;
+pub use role::bindings::catalog::exports::inferno::plugin::catalog::{Artifact, Entry, Page};
+pub use role::bindings::converter::exports::inferno::plugin::converter::Route;
+pub use role::bindings::filter::exports::inferno::plugin::filter::{
+    Refusal, RequestAction, RequestHead, ResponseAction, ResponseHead,
+};
+pub use role::filter::FilterCall;
 pub use role::http::Body;
+pub use role::step::Step;
+pub use secrets::Secrets;
+pub use setup::{Budget, Own, Setup};
+pub use site::Site;
 pub use state::Caller;
 pub use units::{Size, Span};
 
 use effect::Effect;
 use engine::Engine;
+use folders::Folder;
 use plugin::Inner;
+use role::Played;
 use state::{Shared, State};
 
 /// How plugins are run.
@@ -59,9 +87,10 @@ use state::{Shared, State};
 pub struct Config {
     /// The folder in which the folder for compiled components is made.
     pub cache_dir: PathBuf,
-    /// What one call over HTTP may use at most.
+    /// What one call over HTTP may use at most; so too a batch of a step, a question to a judge or a catalog, and each
+    /// of the questions to a filter.
     pub limits: Limits,
-    /// What one run of a command may use at most.
+    /// What one run of a command, and one conversion, may use at most.
     pub command_limits: Limits,
     /// How many calls of all plugins together may be at work at once.
     pub calls: u32,
@@ -86,6 +115,25 @@ pub struct Services {
     pub inference: Inference,
     /// Durable state.
     pub store: Store,
+    /// What the user keeps secret.
+    pub secrets: Secrets,
+    /// Where figures about plugins go.
+    pub metrics: Metrics,
+    /// The way to other machines.
+    pub network: Network,
+}
+
+impl Services {
+    /// With no secrets, figures of its own, and the network of this machine.
+    pub fn new(inference: Inference, store: Store) -> Self {
+        Self {
+            inference,
+            store,
+            secrets: Secrets::default(),
+            metrics: Metrics::default(),
+            network: Network::default(),
+        }
+    }
 }
 
 /// Where plugins run.
@@ -93,6 +141,7 @@ pub struct Sandbox {
     engine: Arc<Engine>,
     linker: Linker<State>,
     services: Services,
+    registry: Registry,
     config: Config,
 }
 
@@ -101,29 +150,31 @@ impl Sandbox {
     pub fn new(config: Config, services: Services) -> Result<Self, Error> {
         let engine = Arc::new(Engine::new(&config)?);
         let linker = link::linker(&engine.wasm)?;
-        Ok(Self { engine, linker, services, config })
+        Ok(Self { engine, linker, services, registry: Registry::default(), config })
     }
 
-    /// Makes a plugin ready for calls. `settings` is what the user set for it.
+    /// The plugins that plugins of this sandbox can reach, as far as they were granted it. Loading one does not put it
+    /// there.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Makes a plugin ready for calls. `setup` is what the user set for it; settings alone will do.
     ///
     /// Compiling a component that is not in the cache takes from a fraction of a second to some seconds, and blocks.
-    pub fn load(
-        &self,
-        package: Package,
-        grants: &Grants,
-        settings: serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Plugin, Error> {
+    pub fn load(&self, package: Package, grants: &Grants, setup: impl Into<Setup>) -> Result<Plugin, Error> {
         let manifest = package.manifest().clone();
         let name = manifest.plugin.name.clone();
-        let roles = &manifest.roles;
-        let http_limits = match roles.http {
-            Some(_) => manifest.limits.under(&self.config.limits, &name)?,
-            None => self.config.limits.clone(),
+        // A manifest lowers the caps of the roles that it plays.
+        let lowered = |caps: &Limits, plays: bool| match plays {
+            true => manifest.limits.under(caps, &name),
+            false => Ok(caps.clone()),
         };
-        let command_limits = match roles.command {
-            Some(_) => manifest.limits.under(&self.config.command_limits, &name)?,
-            None => self.config.command_limits.clone(),
-        };
+        let long = ["command", "converter"];
+        let roles = manifest.roles.names();
+        let limits = lowered(&self.config.limits, roles.iter().any(|role| !long.contains(role)))?;
+        let command_limits =
+            lowered(&self.config.command_limits, roles.iter().any(|role| long.contains(role)))?;
         let component = Component::from_binary(&self.engine.wasm, package.wasm()).map_err(|error| {
             Error::new(
                 ErrorKind::Compile,
@@ -134,26 +185,37 @@ impl Sandbox {
             )
         })?;
         let instance = link::fit(&self.linker, &component, &name)?;
-        let http = match roles.http {
-            Some(_) => Some(role::http::service(&name, &component, &instance)?),
-            None => None,
+        let roles = Played::find(&manifest, &component, &instance)?;
+        let setup = setup.into();
+        let shared = |tenant: Option<&str>| {
+            let granted = match tenant {
+                Some(tenant) => grants.granted_to(&package, tenant),
+                None => grants.granted(&package),
+            };
+            let (plugin, digest) = (name.clone(), package.digest().to_owned());
+            let effect = Effect { plugin, digest, asked: manifest.asks.clone(), granted };
+            let Own { settings, quota } = setup.of(tenant);
+            Arc::new(Shared {
+                folders: Folder::all(&effect),
+                effect,
+                settings,
+                quota,
+                services: self.services.clone(),
+                directory: self.registry.directory(),
+            })
         };
-        let command = match roles.command {
-            Some(_) => Some(role::command::Command::new(&name, &component, &instance)?),
-            None => None,
-        };
-        let asked = manifest.asks.clone();
-        let granted = grants.granted(&package);
-        let effect = Effect { plugin: name, digest: package.digest().to_owned(), asked, granted };
-        let calls = http_limits.concurrent_calls.min(Semaphore::MAX_PERMITS as u64);
+        // Others have what stands for all.
+        let special = grants.tenants(&package).into_iter().chain(setup.tenants.keys().cloned());
+        let tenants = special.map(|tenant| (tenant.clone(), shared(Some(&tenant)))).collect();
+        let calls = limits.concurrent_calls.min(Semaphore::MAX_PERMITS as u64);
         Ok(Plugin {
             inner: Arc::new(Inner {
                 engine: self.engine.clone(),
                 origin: package.origin().clone(),
-                shared: Arc::new(Shared { effect, settings, services: self.services.clone() }),
-                http,
-                command,
-                http_limits: Arc::new(http_limits),
+                shared: shared(None),
+                tenants,
+                roles,
+                limits: Arc::new(limits),
                 command_limits: Arc::new(command_limits),
                 calls: Arc::new(Semaphore::new(usize::try_from(calls).unwrap_or(Semaphore::MAX_PERMITS))),
                 manifest,

@@ -8,14 +8,7 @@ use crate::capability::{self, LENT};
 use crate::error::{Error, ErrorKind};
 use crate::state::State;
 
-/// Interfaces of WASI that a plugin might look for, and why this host has none of them.
-const NOT_LENT: [(&str, &str); 3] = [
-    ("wasi:http/client", "plugins answer HTTP requests and send none"),
-    ("wasi:http/outgoing-handler", "plugins answer HTTP requests and send none"),
-    ("wasi:http/types@0.2", "this host speaks wasi:http 0.3"),
-];
-
-/// The linker that all plugins share: WASI 0.2 and 0.3, the part of `wasi:http` that answers, and the capabilities.
+/// The linker that all plugins share: WASI 0.2 and 0.3, and the capabilities.
 /// What a plugin may really do is checked at each call.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, Error> {
     let link = || {
@@ -24,6 +17,11 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, Error> 
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::bindings::http::types::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(
             &mut linker,
+            <State as wasmtime_wasi_http::WasiHttpView>::http,
+        )?;
+        wasmtime_wasi_http::p2::bindings::http::types::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(
+            &mut linker,
+            &wasmtime_wasi_http::p2::bindings::LinkOptions::default().into(),
             <State as wasmtime_wasi_http::WasiHttpView>::http,
         )?;
         capability::link(&mut linker)?;
@@ -57,9 +55,6 @@ pub(crate) fn fit(
 
 /// What is wrong with an import, as far as its name tells.
 fn remark(import: &str) -> Option<String> {
-    if let Some((_, why)) = NOT_LENT.iter().find(|(name, _)| is_of(import, name)) {
-        return Some(format!("it imports {import}, but {why}"));
-    }
     if import.starts_with("wasi:") {
         return None;
     }
@@ -72,11 +67,6 @@ fn remark(import: &str) -> Option<String> {
         Some(lent) => Some(format!("it expects {import}, and this host has {lent}")),
         None => Some(format!("it imports {import}, which this host does not know")),
     }
-}
-
-/// `wasi:http/types@0.2` covers `wasi:http/types@0.2.6`, and `wasi:http/client` all its versions.
-fn is_of(import: &str, name: &str) -> bool {
-    import.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['@', '.']))
 }
 
 fn imports(component: &Component) -> Vec<String> {
@@ -132,14 +122,8 @@ mod tests {
             Some("it expects inferno:host/kv@0.2.0, and this host has inferno:host/kv@0.1.0"),
         );
         check("acme:db/sql@1.0.0", Some("it imports acme:db/sql@1.0.0, which this host does not know"));
-        check(
-            "wasi:http/client@0.3.0",
-            Some("it imports wasi:http/client@0.3.0, but plugins answer HTTP requests and send none"),
-        );
-        check(
-            "wasi:http/types@0.2.6",
-            Some("it imports wasi:http/types@0.2.6, but this host speaks wasi:http 0.3"),
-        );
+        check("wasi:http/client@0.3.0", None);
+        check("wasi:http/types@0.2.6", None);
     }
 
     #[test]
@@ -150,8 +134,10 @@ mod tests {
         let (platform, _) = platform.split_once('}').unwrap();
         let imports =
             platform.lines().filter_map(|line| line.trim().strip_prefix("import ")?.strip_suffix(';'));
+        let imports = imports.filter(|import| import.starts_with("inferno:"));
         // The types come along with the interfaces that use them.
-        let mut promised: Vec<&str> = imports.chain(["inferno:host/types@0.1.0"]).collect();
+        let mut promised: Vec<&str> =
+            imports.chain(["inferno:host/types@0.1.0", "inferno:host/work@0.1.0"]).collect();
         promised.sort_unstable();
         assert_eq!(promised, LENT);
     }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::ask::{Capabilities, Half};
 use crate::error::{Error, ErrorKind};
-use crate::grant::Capabilities;
 use crate::limits::Lowered;
 use crate::strict;
 
@@ -22,9 +22,48 @@ pub struct Manifest {
     /// What it asks for.
     #[serde(default)]
     pub asks: Capabilities,
+    /// What it asks for it, in words for people.
+    #[serde(default)]
+    pub why: Why,
     /// Limits below the host's.
     #[serde(default)]
     pub limits: Lowered,
+}
+
+/// The `[why]` table: a reason for each ask but `files`, which has its reasons beside the folders.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Why {
+    /// Why it wants to run models; so too the others.
+    pub inference: Option<String>,
+    /// See [`Capabilities::models`].
+    pub models: Option<String>,
+    /// See [`Capabilities::kv`].
+    pub kv: Option<String>,
+    /// See [`Capabilities::http`].
+    pub http: Option<String>,
+    /// See [`Capabilities::secrets`].
+    pub secrets: Option<String>,
+    /// See [`Capabilities::quota`].
+    pub quota: Option<String>,
+    /// See [`Capabilities::plugins`].
+    pub plugins: Option<String>,
+}
+
+impl Why {
+    /// Each key of `[asks]`, whether it is asked for, and the reason.
+    fn beside<'a>(&'a self, asks: &Capabilities) -> [(&'static str, bool, Option<&'a str>); 7] {
+        let Self { inference, models, kv, http, secrets, quota, plugins } = self;
+        [
+            ("inference", asks.inference.is_some(), inference.as_deref()),
+            ("models", asks.models, models.as_deref()),
+            ("kv", asks.kv, kv.as_deref()),
+            ("http", !asks.http.is_empty(), http.as_deref()),
+            ("secrets", !asks.secrets.is_empty(), secrets.as_deref()),
+            ("quota", !asks.quota.is_empty(), quota.as_deref()),
+            ("plugins", !asks.plugins.is_empty(), plugins.as_deref()),
+        ]
+    }
 }
 
 /// The `[plugin]` table.
@@ -51,13 +90,32 @@ pub struct Roles {
     pub http: Option<HttpRole>,
     /// It is a verb of the command line.
     pub command: Option<CommandRole>,
+    /// It stands around http plugins.
+    pub filter: Option<FilterRole>,
+    /// It works on the records of a pipeline.
+    pub step: Option<BareRole>,
+    /// It scores answers of a model.
+    pub judge: Option<BareRole>,
+    /// It turns models from one format into another.
+    pub converter: Option<BareRole>,
+    /// It says what can be installed.
+    pub catalog: Option<BareRole>,
 }
 
 impl Roles {
     /// Their names.
     pub fn names(&self) -> Vec<&'static str> {
-        let roles = [self.http.is_some().then_some("http"), self.command.is_some().then_some("command")];
-        roles.into_iter().flatten().collect()
+        let Self { http, command, filter, step, judge, converter, catalog } = self;
+        let roles = [
+            ("http", http.is_some()),
+            ("command", command.is_some()),
+            ("filter", filter.is_some()),
+            ("step", step.is_some()),
+            ("judge", judge.is_some()),
+            ("converter", converter.is_some()),
+            ("catalog", catalog.is_some()),
+        ];
+        roles.into_iter().filter(|(_, plays)| *plays).map(|(name, _)| name).collect()
     }
 }
 
@@ -78,6 +136,33 @@ pub struct HttpRole {
 #[serde(deny_unknown_fields)]
 pub struct CommandRole {}
 
+/// The table of a role about which there is nothing to say but that it is played.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BareRole {}
+
+/// The `[roles.filter]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilterRole {
+    /// The paths around which it stands, such as `/v1/chat/completions`, and all below them.
+    pub applies_to: Vec<String>,
+    /// What becomes of an exchange in which it fails.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+/// What becomes of an exchange in which a filter fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// It is refused; an answer under way breaks off.
+    #[default]
+    Refuse,
+    /// It goes on as if the filter were not there.
+    Pass,
+}
+
 impl Manifest {
     /// Reads the text of a `plugin.toml`; `file` is its name, for errors.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
@@ -87,7 +172,19 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The reason that it gives for a key of `[asks]`.
+    pub fn reason(&self, key: &str) -> Option<&str> {
+        let reasons = self.why.beside(&self.asks);
+        reasons.into_iter().find_map(|(name, _, why)| why.filter(|_| name == key))
+    }
+
     fn check(&self) -> Result<(), String> {
+        self.asks.check(Half::Ask).map_err(|problem| format!("asks.{problem}"))?;
+        for (key, asked, why) in self.why.beside(&self.asks) {
+            if why.is_some() && !asked {
+                return Err(format!("why.{key} gives a reason, but [asks] does not ask for {key}"));
+            }
+        }
         let About { name, version, wit, .. } = &self.plugin;
         if !is_name(name) {
             return Err(format!(
@@ -106,8 +203,11 @@ impl Manifest {
             return Err("the plugin plays no role; add [roles.http] or [roles.command]".to_owned());
         }
         if let Some(http) = &self.roles.http {
-            check_mounts(&http.mounts)?;
+            check_paths("roles.http.mounts", &http.mounts)?;
             http.error_body.as_deref().map_or(Ok(()), check_error_body)?;
+        }
+        if let Some(filter) = &self.roles.filter {
+            check_paths("roles.filter.applies_to", &filter.applies_to)?;
         }
         Ok(())
     }
@@ -128,13 +228,13 @@ fn is_version(version: &str) -> bool {
         && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
-fn check_mounts(mounts: &[String]) -> Result<(), String> {
-    if mounts.is_empty() {
-        return Err("roles.http.mounts is empty; name at least one path, such as \"/v1\"".to_owned());
+fn check_paths(key: &str, paths: &[String]) -> Result<(), String> {
+    if paths.is_empty() {
+        return Err(format!("{key} is empty; name at least one path, such as \"/v1\""));
     }
-    for (index, mount) in mounts.iter().enumerate() {
-        let segments = mount.strip_prefix('/');
-        let fine = mount == "/"
+    for (index, path) in paths.iter().enumerate() {
+        let segments = path.strip_prefix('/');
+        let fine = path == "/"
             || segments.is_some_and(|rest| {
                 rest.split('/').all(|segment| {
                     !matches!(segment, "" | "." | "..")
@@ -143,11 +243,11 @@ fn check_mounts(mounts: &[String]) -> Result<(), String> {
             });
         if !fine {
             return Err(format!(
-                "roles.http.mounts has {mount:?}; write a path such as \"/v1\": letters, digits and -_.~ between slashes, none at the end"
+                "{key} has {path:?}; write a path such as \"/v1\": letters, digits and -_.~ between slashes, none at the end"
             ));
         }
-        if mounts[..index].contains(mount) {
-            return Err(format!("roles.http.mounts names {mount:?} twice"));
+        if paths[..index].contains(path) {
+            return Err(format!("{key} names {path:?} twice"));
         }
     }
     Ok(())
@@ -214,7 +314,7 @@ memory = "32MiB"
         check(
             "kv = true",
             "network = true",
-            "plugin.toml:15: unknown key \"network\"; known here: inference, models, kv",
+            "plugin.toml:15: unknown key \"network\"; known here: inference, models, kv, files, http, secrets, quota, plugins",
         );
         check("license = \"MIT\"\n", "", "plugin.toml:2: missing field `license`");
         check(

@@ -1,21 +1,23 @@
 //! A plugin that has been loaded: checked, linked and ready for calls.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::ask::Capabilities;
 use crate::call::Terms;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
-use crate::grant::{Capabilities, Granted};
+use crate::grant::Granted;
 use crate::limits::{Limit, Limits};
 use crate::manifest::Manifest;
 use crate::meter::Meter;
 use crate::package::Origin;
-use crate::role::command::Command;
-use crate::role::http::Service;
-use crate::state::{Caller, Shared, State, Surroundings};
+use crate::role::Played;
+use crate::session::Order;
+use crate::state::{Shared, State, Surroundings};
 
 /// A loaded plugin. Clones are one: they share its allowance of calls.
 #[derive(Clone)]
@@ -27,10 +29,13 @@ pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     pub(crate) manifest: Manifest,
     pub(crate) origin: Origin,
+    /// What holds for tenants that are not among `tenants`.
     pub(crate) shared: Arc<Shared>,
-    pub(crate) http: Option<Service>,
-    pub(crate) command: Option<Command>,
-    pub(crate) http_limits: Arc<Limits>,
+    /// Those for whom something of their own was granted or set.
+    pub(crate) tenants: HashMap<String, Arc<Shared>>,
+    pub(crate) roles: Played,
+    /// Those of all roles but commands and conversions.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) command_limits: Arc<Limits>,
     /// One permit for each call that may be at work.
     pub(crate) calls: Arc<Semaphore>,
@@ -81,14 +86,23 @@ impl Plugin {
         &self.inner.shared.effect.asked
     }
 
-    /// What it was granted, and by whom. It may do what it asked for and was granted.
+    /// What it was granted for all tenants, and by whom. It may do what it asked for and was granted.
     pub fn granted(&self) -> &Granted {
         &self.inner.shared.effect.granted
     }
 
-    /// The limits of a call over HTTP.
+    /// What it was granted for one tenant.
+    pub fn granted_to(&self, tenant: &str) -> &Granted {
+        &self.shared_for(tenant).effect.granted
+    }
+
+    fn shared_for(&self, tenant: &str) -> &Arc<Shared> {
+        self.inner.tenants.get(tenant).unwrap_or(&self.inner.shared)
+    }
+
+    /// The limits of a call, other than of a command or a conversion.
     pub fn limits(&self) -> &Limits {
-        &self.inner.http_limits
+        &self.inner.limits
     }
 
     /// The paths under which it answers; none if it does not play that role.
@@ -116,11 +130,12 @@ impl Plugin {
     /// Makes room for a call and a fresh store for it.
     pub(crate) fn begin(
         &self,
-        caller: Caller,
+        order: Order,
         limits: &Arc<Limits>,
         around: &Surroundings<'_>,
     ) -> Result<(wasmtime::Store<State>, Terms), Error> {
-        let Inner { engine, shared, calls, .. } = &*self.inner;
+        let Inner { engine, calls, .. } = &*self.inner;
+        let shared = self.shared_for(&order.caller.tenant);
         let Ok(own) = calls.clone().try_acquire_owned() else {
             return Err(Limit::ConcurrentCalls.reached(self.name(), limits));
         };
@@ -134,14 +149,19 @@ impl Plugin {
             )
             .with_hint("try again later, or raise the number of calls that the host runs at once"));
         };
-        let meter = Arc::new(Meter::new(limits));
-        let state = State::new(shared.clone(), caller, limits.clone(), meter.clone(), around);
+        let chain = match &order.payer {
+            Some(payer) => payer.extended(self.name())?,
+            None => Arc::new([self.name().to_owned()]),
+        };
+        let meter = Arc::new(Meter::new(limits, order.payer.map(|payer| payer.meter)));
+        let state = State::new(shared.clone(), order.caller, chain, limits.clone(), meter.clone(), around)?;
         let (store, ticking) = engine.store(state);
         let terms = Terms {
+            account: store.data().account(),
             plugin: self.name().to_owned(),
             limits: limits.clone(),
             meter,
-            held: ([own, pooled], ticking),
+            held: Some(([own, pooled], ticking)),
         };
         Ok((store, terms))
     }

@@ -1,16 +1,25 @@
 //! What the host keeps for one call of a plugin. It lives in the call's store and dies with it.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::Services;
+use crate::call::Account;
+use crate::capability::http::Requests;
+use crate::chain::Payer;
 use crate::effect::Effect;
+use crate::error::{Error, ErrorKind};
+use crate::folders::Folder;
 use crate::limits::{Limit, Limits};
 use crate::meter::{Growth, Meter, Reached};
-use crate::stdio::LogStream;
+use crate::registry::Directory;
+use crate::setup::Budget;
+use crate::stdio::{Counted, LogStream};
 
 /// How many resources (requests, streams, waits, ...) a call may hold at once.
 pub(crate) const MAX_RESOURCES: usize = 4096;
@@ -33,11 +42,15 @@ pub(crate) struct Actor {
     pub(crate) caller: Caller,
 }
 
-/// What all calls of a plugin share.
+/// What all calls of a plugin share, for one tenant or for all that nothing of their own was set for.
 pub(crate) struct Shared {
     pub(crate) effect: Effect,
     pub(crate) settings: serde_json::Map<String, serde_json::Value>,
+    pub(crate) quota: BTreeMap<String, Budget>,
+    pub(crate) folders: Vec<Folder>,
     pub(crate) services: Services,
+    /// The other plugins.
+    pub(crate) directory: Directory,
 }
 
 /// The state of one call.
@@ -47,12 +60,14 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) meter: Arc<Meter>,
     pub(crate) growth: Growth,
+    /// The plugins at work on behalf of one another, from the one that the host called to this one.
+    chain: Arc<[String]>,
     limits: Arc<Limits>,
     /// Bytes that the host holds for the plugin in resources that the plugin fills.
     held: u64,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: NoOutgoing,
+    hooks: Requests,
 }
 
 /// What the plugin's standard streams and arguments are.
@@ -61,31 +76,45 @@ pub(crate) enum Surroundings<'a> {
     Service,
     /// The terminal of the person who gave the command, and these arguments.
     Command(&'a [String]),
+    /// The log, and the two directories of a conversion.
+    Conversion { input: &'a Path, output: &'a Path },
 }
 
 impl State {
     pub(crate) fn new(
         shared: Arc<Shared>,
         caller: Caller,
+        chain: Arc<[String]>,
         limits: Arc<Limits>,
         meter: Arc<Meter>,
         around: &Surroundings<'_>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let actor = Arc::new(Actor { plugin: shared.effect.plugin.clone(), caller });
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self {
+        Ok(Self {
             growth: Growth::new(&limits, meter.clone()),
-            wasi: wasi(&actor, around),
+            wasi: wasi(&shared, &actor, &meter, around)?,
+            hooks: Requests::new(shared.clone(), actor.clone()),
             shared,
             actor,
+            chain,
             table,
             meter,
             limits,
             held: 0,
             http: WasiHttpCtx::new(),
-            hooks: NoOutgoing,
-        }
+        })
+    }
+
+    /// Where it is written down what this call comes to.
+    pub(crate) fn account(&self) -> Account {
+        Account { metrics: self.shared.services.metrics.clone(), actor: self.actor.clone() }
+    }
+
+    /// This call as the one that pays for another plugin's work.
+    pub(crate) fn payer(&self) -> Payer {
+        Payer { meter: self.meter.clone(), plugins: self.chain.clone() }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -103,20 +132,56 @@ impl State {
     }
 }
 
-/// No files, no environment, no network; clocks and random numbers are everybody's.
-fn wasi(actor: &Arc<Actor>, around: &Surroundings<'_>) -> WasiCtx {
+/// The folders that were granted, no environment and no sockets; clocks and random numbers are everybody's.
+fn wasi(
+    shared: &Shared,
+    actor: &Arc<Actor>,
+    meter: &Arc<Meter>,
+    around: &Surroundings<'_>,
+) -> Result<WasiCtx, Error> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).max_random_size(MAX_RANDOM);
     match around {
-        Surroundings::Service => {
-            wasi.stdout(LogStream::new(actor.clone(), "stdout"))
-                .stderr(LogStream::new(actor.clone(), "stderr"));
+        Surroundings::Service | Surroundings::Conversion { .. } => {
+            wasi.stdout(LogStream::new(actor.clone(), meter.clone(), "stdout")).stderr(LogStream::new(
+                actor.clone(),
+                meter.clone(),
+                "stderr",
+            ));
         }
         Surroundings::Command(args) => {
-            wasi.inherit_stdio().arg(&actor.plugin).args(args);
+            wasi.inherit_stdin()
+                .stdout(Counted::new(tokio::io::stdout(), meter.clone()))
+                .stderr(Counted::new(tokio::io::stderr(), meter.clone()))
+                .arg(&actor.plugin)
+                .args(args);
         }
     }
-    wasi.build()
+    if let Surroundings::Conversion { input, output } = around {
+        lend(&mut wasi, input, "/in", FsPerms::ReadOnly)?;
+        lend(&mut wasi, output, "/out", FsPerms::ReadWrite)?;
+    } else {
+        for folder in &shared.folders {
+            folder.lend(&actor.plugin, &mut wasi)?;
+        }
+    }
+    Ok(wasi.build())
+}
+
+/// Opens a folder for the plugin, which knows it by another name.
+fn lend(wasi: &mut WasiCtxBuilder, folder: &Path, name: &str, access: FsPerms) -> Result<(), Error> {
+    wasi.preopened_dir(folder, name, access).map(|_| ()).map_err(|error| {
+        Error::new(ErrorKind::Host, format!("the folder {} cannot be opened: {error:#}", folder.display()))
+    })
+}
+
+impl Shared {
+    /// Writes down that something was refused to a plugin, and what would allow it.
+    pub(crate) fn refuse(&self, actor: &Actor, message: &str, hint: &str) {
+        let Caller { tenant, request_id } = &actor.caller;
+        self.services.metrics.denied(&actor.plugin, tenant);
+        tracing::info!(target: "inferno::denied", plugin = actor.plugin, tenant, request_id, hint, "{message}");
+    }
 }
 
 impl WasiView for State {
@@ -131,7 +196,7 @@ impl WasiHttpView for State {
     }
 }
 
-/// Plugins answer requests and send none. The interface for sending is not linked either; this is the second lock.
+/// Hooks for where a request is only put together, outside of any call: with these none is ever sent.
 pub(crate) struct NoOutgoing;
 
 type Sent = (

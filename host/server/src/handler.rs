@@ -60,3 +60,35 @@ impl Handler for Plugin {
         Box::pin(async move { Ok(Plugin::handle(self, caller, request).await?) })
     }
 }
+
+/// What comes inside of a filter: the next filter, or the plugin that answers.
+pub type Next<'a> =
+    Box<dyn FnOnce(Request<Body>) -> BoxFuture<'a, Result<Response<Body>, Failure>> + Send + 'a>;
+
+/// What the listener needs of a plugin that stands around others.
+pub trait Filter: Send + Sync + 'static {
+    /// The paths around which it stands; all below them belong to them.
+    fn applies_to(&self) -> Vec<String>;
+    /// Has a look at a request, lets `next` answer it or not, and has a look at the answer.
+    fn handle<'a>(
+        &'a self,
+        caller: Caller,
+        request: Request<Body>,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<Response<Body>, Failure>>;
+}
+
+impl Filter for Plugin {
+    fn applies_to(&self) -> Vec<String> {
+        self.filter_paths()
+    }
+
+    fn handle<'a>(
+        &'a self,
+        caller: Caller,
+        request: Request<Body>,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
+        Box::pin(self.filter_exchange(caller, request, next))
+    }
+}

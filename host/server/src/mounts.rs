@@ -80,19 +80,18 @@ struct Mount {
 pub(crate) struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    pub(crate) fn new(handlers: Vec<Arc<dyn Handler>>) -> Result<Self, Error> {
+    /// `problem` decides whether a mount that cannot be is left out or is the end of it.
+    pub(crate) fn new(
+        handlers: Vec<Arc<dyn Handler>>,
+        mut problem: impl FnMut(Error) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let mut mounts: Vec<Mount> = Vec::new();
         for handler in handlers {
             for path in handler.mounts() {
-                let mount = mount(path, &handler)?;
-                if let Some(taken) = mounts.iter().find(|other| other.segments == mount.segments) {
-                    return Err(Error::MountTaken {
-                        path: mount.path,
-                        first: taken.handler.name().to_owned(),
-                        second: handler.name().to_owned(),
-                    });
+                match free(&mounts, mount(path, &handler)) {
+                    Ok(mount) => mounts.push(mount),
+                    Err(error) => problem(error)?,
                 }
-                mounts.push(mount);
             }
         }
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.segments.len()));
@@ -115,6 +114,19 @@ impl Mounts {
     /// For a message: where something is mounted.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|mount| mount.path.as_str())
+    }
+}
+
+/// The mount, if nobody else is there.
+fn free(mounts: &[Mount], mount: Result<Mount, Error>) -> Result<Mount, Error> {
+    let mount = mount?;
+    match mounts.iter().find(|other| other.segments == mount.segments) {
+        Some(taken) => Err(Error::MountTaken {
+            path: mount.path,
+            first: taken.handler.name().to_owned(),
+            second: mount.handler.name().to_owned(),
+        }),
+        None => Ok(mount),
     }
 }
 

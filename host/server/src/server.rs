@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::handler::Handler;
-use crate::mounts::Mounts;
+use crate::routes::{Fixed, Router, Source};
 use crate::service::Service;
 use crate::{Config, Error, connection};
 
@@ -55,11 +55,16 @@ impl Server {
     /// Checks the mounts and takes the address. Must be called inside a Tokio runtime.
     pub fn bind<H: Handler>(config: Config, handlers: Vec<H>, store: Store) -> Result<Self, Error> {
         let handlers = handlers.into_iter().map(|handler| Arc::new(handler) as Arc<dyn Handler>).collect();
-        let mounts = Mounts::new(handlers)?;
+        Self::bind_to(config, Fixed(handlers), store)
+    }
+
+    /// As [`Server::bind`], for plugins that may change while they are served, and filters around them.
+    pub fn bind_to(config: Config, source: impl Source, store: Store) -> Result<Self, Error> {
+        let router = Router::new(source)?;
         let addr = config.addr;
         let listener = listen(addr).map_err(|source| Error::listen(addr, source))?;
         let addr = listener.local_addr().map_err(|source| Error::listen(addr, source))?;
-        Ok(Self { listener, addr, service: Arc::new(Service { config, mounts, store }) })
+        Ok(Self { listener, addr, service: Arc::new(Service { config, router, store }) })
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.

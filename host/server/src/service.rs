@@ -18,10 +18,11 @@ use inferno_store::Store;
 
 use crate::access::{Entry, Logged};
 use crate::body::{Guarded, Limits};
-use crate::handler::Handler;
-use crate::mounts::{HEALTH, Mounts, segments};
+use crate::handler::{Filter, Handler};
+use crate::mounts::{HEALTH, segments};
 use crate::refusal::Refusal;
 use crate::request_id::{self, RequestId};
+use crate::routes::{Router, Routes, exchange};
 use crate::{Config, identity};
 
 /// They concern one connection and not the message, so they end here in both directions.
@@ -37,14 +38,15 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 /// What the requests of all connections share.
 pub(crate) struct Service {
     pub(crate) config: Config,
-    pub(crate) mounts: Mounts,
+    pub(crate) router: Router,
     pub(crate) store: Store,
 }
 
 /// Whose a path is.
 enum Target<'a> {
     Health,
-    Plugin(&'a Arc<dyn Handler>),
+    /// A plugin's, with these filters around it, the outermost first.
+    Plugin(&'a Arc<dyn Handler>, Vec<Arc<dyn Filter>>),
 }
 
 impl Service {
@@ -53,18 +55,21 @@ impl Service {
         let id = RequestId::of(request.headers());
         let mut entry = Entry::new(&request, id.clone());
         let head = request.method() == Method::HEAD;
-        let target = self.target(&request);
+        let routes = self.router.current();
+        let target = target(&routes, &request);
         let template = match &target {
-            Ok(Target::Plugin(handler)) => handler.error_body(),
+            Ok(Target::Plugin(handler, _)) => handler.error_body(),
             Ok(Target::Health) => None,
             Err(_) => {
-                self.mounts.spelled_under(request.uri().path()).and_then(|handler| handler.error_body())
+                routes.mounts.spelled_under(request.uri().path()).and_then(|handler| handler.error_body())
             }
         };
         let answer = match (self.check_head(&request), &target) {
             (Err(refusal), _) => Err(refusal),
             (Ok(()), Ok(Target::Health)) => health(request.method()),
-            (Ok(()), Ok(Target::Plugin(handler))) => self.pass(handler, request, &id, &mut entry).await,
+            (Ok(()), Ok(Target::Plugin(handler, filters))) => {
+                self.pass(handler, filters, request, &id, &mut entry).await
+            }
             (Ok(()), Err(_)) => Err(target.err().unwrap_or_else(|| Refusal::internal("no target"))),
         };
         let mut answer = match answer {
@@ -102,31 +107,12 @@ impl Service {
         Ok(())
     }
 
-    fn target<B>(&self, request: &Request<B>) -> Result<Target<'_>, Refusal> {
-        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-            let message = format!("{} is not supported", request.method());
-            return Err(Refusal::method(message, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-        }
-        let path = request.uri().path();
-        let segments = segments(path).map_err(|bad| {
-            Refusal::bad_request(format!(
-                "{bad}; paths are only taken in their plain form, such as /v1/models"
-            ))
-        })?;
-        if segments.len() == 1 && segments[0] == HEALTH.as_bytes() {
-            return Ok(Target::Health);
-        }
-        self.mounts.find(&segments).map(Target::Plugin).ok_or_else(|| {
-            let mounted = self.mounts.paths().collect::<Vec<_>>().join(", ");
-            Refusal::not_found(format!("nothing answers at {path}; plugins are mounted at: {mounted}"))
-        })
-    }
-
     /// Hands a request to a plugin. If the client broke a limit meanwhile, and the plugin did not say so in its own
     /// words, the host does.
     async fn pass(
         &self,
         handler: &Arc<dyn Handler>,
+        filters: &[Arc<dyn Filter>],
         request: Request<Incoming>,
         id: &RequestId,
         entry: &mut Entry,
@@ -145,7 +131,7 @@ impl Service {
         let (body, fault) = Guarded::new(body, limits);
         let request = Request::from_parts(parts, body.boxed_unsync());
         let caller = Caller { tenant, request_id: id.as_str().to_owned() };
-        let answer = AssertUnwindSafe(handler.handle(caller, request)).catch_unwind().await;
+        let answer = AssertUnwindSafe(exchange(filters, handler, caller, request)).catch_unwind().await;
         let refusal = match answer {
             Ok(Ok(answer)) if answer.status().is_informational() => Refusal::internal(format!(
                 "plugin {} answered with status {}, which cannot end a request",
@@ -167,6 +153,27 @@ impl Service {
         }
         Err(refusal)
     }
+}
+
+fn target<'a, B>(routes: &'a Routes, request: &Request<B>) -> Result<Target<'a>, Refusal> {
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        let message = format!("{} is not supported", request.method());
+        return Err(Refusal::method(message, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    let path = request.uri().path();
+    let segments = segments(path).map_err(|bad| {
+        Refusal::bad_request(format!("{bad}; paths are only taken in their plain form, such as /v1/models"))
+    })?;
+    if segments.len() == 1 && segments[0] == HEALTH.as_bytes() {
+        return Ok(Target::Health);
+    }
+    let Some(handler) = routes.mounts.find(&segments) else {
+        let mounted = routes.mounts.paths().collect::<Vec<_>>().join(", ");
+        return Err(Refusal::not_found(format!(
+            "nothing answers at {path}; plugins are mounted at: {mounted}"
+        )));
+    };
+    Ok(Target::Plugin(handler, routes.filters(&segments)))
 }
 
 fn boxed(body: Full<Bytes>) -> Body {

@@ -53,8 +53,9 @@ impl Plugin {
     /// Runs the plugin as a command with these arguments, on the standard streams of this process, and returns its
     /// exit code. WASI's own interfaces, and so a Rust program's `main`, tell success (0) from failure (1) and no more.
     pub async fn command(&self, caller: Caller, args: Vec<String>) -> Result<u8, Error> {
-        let command = self.inner.command.clone().ok_or_else(|| self.plays_no("command"))?;
-        let (store, terms) = self.begin(caller, &self.inner.command_limits, &Surroundings::Command(&args))?;
+        let command = self.inner.roles.command.clone().ok_or_else(|| self.plays_no("command"))?;
+        let (store, terms) =
+            self.begin(caller.into(), &self.inner.command_limits, &Surroundings::Command(&args))?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         Call::new(&self.inner.engine, terms, async move {
             let code = match command.run(store).await {

@@ -1,12 +1,14 @@
 //! The http role: a plugin answers requests under the paths that its manifest names.
 
 mod answer;
+mod p2;
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
+use http::HeaderName;
 use http::header::{AUTHORIZATION, HOST, PROXY_AUTHORIZATION};
 use http::uri::{Authority, Scheme};
 use http_body_util::BodyExt as _;
@@ -15,7 +17,6 @@ use tokio::sync::oneshot;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_http::p3::Request;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
-use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error as WasiError, FieldMap, WasiBody};
 
 use crate::call::{Call, Turn};
@@ -28,16 +29,61 @@ use answer::Answer;
 /// A body on its way in or out.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
-/// A component that was found to play the role.
-pub(crate) type Service = ServicePre<State>;
+/// Who asks is the host's business; a plugin learns nothing that it could use elsewhere.
+pub(crate) const SECRET_HEADERS: [HeaderName; 3] =
+    [AUTHORIZATION, PROXY_AUTHORIZATION, HeaderName::from_static("x-api-key")];
 
-pub(crate) fn service(
-    plugin: &str,
-    component: &Component,
-    instance: &InstancePre<State>,
-) -> Result<Service, Error> {
-    ServicePre::new(instance.clone())
-        .map_err(|_| link::missing_role(plugin, "http", "wasi:http/handler@0.3.0", component))
+/// A component that was found to play the role.
+#[derive(Clone)]
+pub(crate) enum Service {
+    P2(p2::ProxyPre<State>),
+    P3(ServicePre<State>),
+}
+
+impl Service {
+    pub(crate) fn new(
+        plugin: &str,
+        component: &Component,
+        instance: &InstancePre<State>,
+    ) -> Result<Self, Error> {
+        if let Ok(service) = ServicePre::new(instance.clone()) {
+            return Ok(Self::P3(service));
+        }
+        match p2::ProxyPre::new(instance.clone()) {
+            Ok(proxy) => Ok(Self::P2(proxy)),
+            Err(_) => {
+                let expected = "wasi:http/handler@0.3.0 or wasi:http/incoming-handler of WASI 0.2";
+                Err(link::missing_role(plugin, "http", expected, component))
+            }
+        }
+    }
+
+    /// Runs one exchange to its end; the answer's head goes to `sender` as soon as there is one.
+    async fn answer(
+        self,
+        plugin: &str,
+        mut store: wasmtime::Store<State>,
+        request: http::Request<Body>,
+        sender: oneshot::Sender<http::Response<WasiBody>>,
+    ) -> wasmtime::Result<()> {
+        let service = match self {
+            Self::P2(proxy) => return p2::answer(proxy, plugin, store, request, sender).await,
+            Self::P3(service) => service.instantiate_async(&mut store).await?,
+        };
+        let request = incoming(request);
+        let answering = async |access: &wasmtime::component::Accessor<State>| {
+            let response = match service.handle(access, request).await? {
+                Ok(response) => response,
+                Err(code) => return Err(wasmtime::Error::from(refused(plugin, &code.into()))),
+            };
+            let response = access.with(|mut access| response.into_http(&mut access, async { Ok(()) }))?;
+            // Nobody waits any longer if the client has gone away; then this future is about to be dropped.
+            let _ = sender.send(response);
+            poll_fn(|cx| access.poll_no_interesting_tasks(cx)).await;
+            Ok(())
+        };
+        store.run_concurrent(answering).await?
+    }
 }
 
 impl Plugin {
@@ -54,25 +100,12 @@ impl Plugin {
         caller: Caller,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Error> {
-        let service = self.inner.http.clone().ok_or_else(|| self.plays_no("http"))?;
-        let (mut store, terms) = self.begin(caller, &self.inner.http_limits, &Surroundings::Service)?;
+        let service = self.inner.roles.http.clone().ok_or_else(|| self.plays_no("http"))?;
+        let (store, terms) = self.begin(caller.into(), &self.inner.limits, &Surroundings::Service)?;
         let (sender, mut receiver) = oneshot::channel::<http::Response<WasiBody>>();
-        let request = incoming(request);
         let name = self.name().to_owned();
         let call = Call::new(&self.inner.engine, terms, async move {
-            let service = service.instantiate_async(&mut store).await?;
-            let answering = async |access: &wasmtime::component::Accessor<State>| {
-                let response = match service.handle(access, request).await? {
-                    Ok(response) => response,
-                    Err(code) => return Err(wasmtime::Error::from(refused(&name, &code))),
-                };
-                let response = access.with(|mut access| response.into_http(&mut access, async { Ok(()) }))?;
-                // Nobody waits any longer if the client has gone away; then this future is about to be dropped.
-                let _ = sender.send(response);
-                poll_fn(|cx| access.poll_no_interesting_tasks(cx)).await;
-                Ok(())
-            };
-            store.run_concurrent(answering).await?
+            service.answer(&name, store, request, sender).await
         });
         let response = poll_fn(|cx| {
             let turn = call.turn(cx);
@@ -103,8 +136,7 @@ fn incoming(request: http::Request<Body>) -> Request {
     let uri = parts.uri.into_parts();
     let from_header = || headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let authority = uri.authority.or_else(from_header);
-    // Who asks is the host's business; a plugin learns nothing that it could use elsewhere.
-    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, http::HeaderName::from_static("x-api-key")] {
+    for name in &SECRET_HEADERS {
         headers.remove(name);
     }
     let (request, _sent) = Request::new(
@@ -130,21 +162,21 @@ fn to_wasi(error: BodyError) -> WasiError {
 }
 
 /// The plugin chose to end the call with an error in place of a response.
-fn refused(plugin: &str, code: &ErrorCode) -> Error {
-    let status = match code {
-        ErrorCode::HttpRequestBodySize(_) => 413,
-        ErrorCode::ConnectionReadTimeout => 408,
-        ErrorCode::HttpRequestUriTooLong => 414,
-        ErrorCode::HttpRequestHeaderSectionSize(_) | ErrorCode::HttpRequestHeaderSize(_) => 431,
-        ErrorCode::HttpRequestMethodInvalid => 405,
-        ErrorCode::HttpRequestDenied => 403,
-        ErrorCode::HttpRequestLengthRequired => 411,
-        ErrorCode::HttpRequestUriInvalid | ErrorCode::HttpProtocolError => 400,
+fn refused(plugin: &str, error: &WasiError) -> Error {
+    let status = match error {
+        WasiError::HttpRequestBodySize(_) => 413,
+        WasiError::ConnectionReadTimeout => 408,
+        WasiError::HttpRequestUriTooLong => 414,
+        WasiError::HttpRequestHeaderSectionSize(_) | WasiError::HttpRequestHeaderSize { .. } => 431,
+        WasiError::HttpRequestMethodInvalid => 405,
+        WasiError::HttpRequestDenied => 403,
+        WasiError::HttpRequestLengthRequired => 411,
+        WasiError::HttpRequestUriInvalid | WasiError::HttpProtocolError => 400,
         _ => 500,
     };
-    let text = match code {
-        ErrorCode::InternalError(Some(text)) => text.clone(),
-        code => format!("{code:?}"),
+    let text = match error {
+        WasiError::InternalError(Some(text)) => text.clone(),
+        error => error.to_string(),
     };
     Error::new(ErrorKind::Answer(status), format!("plugin \"{plugin}\" answered with an error: {text}"))
 }

@@ -35,7 +35,17 @@ impl Answer {
         cx: &mut Context<'_>,
     ) -> Option<Result<Frame<Bytes>, BodyError>> {
         let end = match next {
-            Some(Ok(frame)) => return Some(Ok(frame)),
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                return Some(match self.call.as_ref().map_or(Ok(()), |call| call.give_back(bytes)) {
+                    Ok(()) => Ok(frame),
+                    Err(error) => {
+                        self.read = true;
+                        self.call = None;
+                        Err(error.into())
+                    }
+                });
+            }
             Some(Err(error)) => Some(error),
             None => None,
         };

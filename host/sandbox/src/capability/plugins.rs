@@ -1,0 +1,135 @@
+//! `inferno:host/plugins`: other plugins at work. Each runs in a sandbox of its own, with its own grants and limits, for
+//! the tenant of the one that calls it, which pays for what it uses. Needs the `plugins` grant for its name.
+
+use wasmtime::Result;
+use wasmtime::component::{Linker, Resource};
+
+use super::bindings::inferno::host::plugins;
+use super::bindings::inferno::host::types::{Error, ErrorKind};
+use super::bindings::inferno::host::work::{Item, Outcome, Sample, Verdict};
+use crate::ask::Need;
+use crate::error;
+use crate::limits::Limit;
+use crate::plugin::Plugin;
+use crate::session::Order;
+use crate::state::{Host, State};
+
+/// Another plugin's step at the service of this one.
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Step(Option<crate::role::step::Step>);
+
+pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
+    plugins::add_to_linker::<_, Host>(linker, |state| state)
+}
+
+impl State {
+    /// Another plugin, and the terms on which it works for this one.
+    fn hire(&self, call: &str, name: &str) -> Result<(Plugin, Order), Error> {
+        self.allow(call, Need::Plugin(name))?;
+        let plugin = self.shared.directory.get(name).ok_or_else(|| Error {
+            kind: ErrorKind::NotFound,
+            message: format!("no plugin named {name:?} is at hand"),
+            hint: Some("`inferno plugin list` shows those that are".to_owned()),
+            retry_after_ms: None,
+        })?;
+        Ok((plugin, Order { caller: self.actor.caller.clone(), payer: Some(self.payer()) }))
+    }
+}
+
+/// Runs the work of another plugin in a task of its own: the engine takes no call inside a call on one thread. The task
+/// ends with the future.
+async fn apart<R: Send + 'static>(work: impl Future<Output = R> + Send + 'static) -> R {
+    wasmtime_wasi::runtime::spawn(work).await
+}
+
+impl plugins::Host for State {
+    fn playing(&mut self, role: String) -> Result<Result<Vec<String>, Error>> {
+        let playing = self.shared.directory.playing(&role);
+        let names = playing.iter().map(Plugin::name);
+        Ok(Ok(names
+            .filter(|name| self.shared.effect.permits(Need::Plugin(name)))
+            .map(str::to_owned)
+            .collect()))
+    }
+
+    async fn open_step(&mut self, plugin: String, config: String) -> Result<Result<Resource<Step>, Error>> {
+        let (plugin, order) = match self.hire("inferno:host/plugins.open-step", &plugin) {
+            Ok(hired) => hired,
+            Err(error) => return Ok(Err(error)),
+        };
+        match apart(async move { plugin.open_step_for(order, config).await }).await {
+            Ok(step) => Ok(Ok(self.table.push(Step(Some(step)))?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn judge(
+        &mut self,
+        plugin: String,
+        config: String,
+        samples: Vec<Sample>,
+    ) -> Result<Result<Vec<Verdict>, Error>> {
+        let (plugin, order) = match self.hire("inferno:host/plugins.judge", &plugin) {
+            Ok(hired) => hired,
+            Err(error) => return Ok(Err(error)),
+        };
+        let judged = apart(async move { plugin.judge_for(order, config, samples).await }).await;
+        Ok(judged.map_err(Error::from))
+    }
+}
+
+impl plugins::HostStep for State {
+    async fn process(
+        &mut self,
+        step: Resource<Step>,
+        batch: Vec<Item>,
+    ) -> Result<Result<Vec<Outcome>, Error>> {
+        let Some(mut open) = self.table.get_mut(&step)?.0.take() else { return Ok(Err(finished())) };
+        let (open, outcomes) = apart(async move {
+            let outcomes = open.process(batch).await;
+            (open, outcomes)
+        })
+        .await;
+        self.table.get_mut(&step)?.0 = Some(open);
+        Ok(outcomes.map_err(Error::from))
+    }
+
+    async fn finish(&mut self, step: Resource<Step>) -> Result<Result<Vec<Item>, Error>> {
+        let Some(open) = self.table.get_mut(&step)?.0.take() else { return Ok(Err(finished())) };
+        Ok(apart(open.finish()).await.map_err(Error::from))
+    }
+
+    fn drop(&mut self, step: Resource<Step>) -> Result<()> {
+        self.table.delete(step)?;
+        Ok(())
+    }
+}
+
+fn finished() -> Error {
+    Error {
+        kind: ErrorKind::Invalid,
+        message: "the step has been finished".to_owned(),
+        hint: Some("open another one".to_owned()),
+        retry_after_ms: None,
+    }
+}
+
+/// How a failure around another plugin looks to the one that called it.
+impl From<error::Error> for Error {
+    fn from(error: error::Error) -> Self {
+        use error::ErrorKind as From;
+        let kind = match error.kind() {
+            From::Refused(reason) => reason.into(),
+            From::Role | From::Chain => ErrorKind::Invalid,
+            From::Busy | From::Limit(Limit::ConcurrentCalls) => ErrorKind::Exhausted,
+            From::Limit(Limit::Wall) => ErrorKind::Timeout,
+            _ => ErrorKind::Internal,
+        };
+        Self {
+            kind,
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            retry_after_ms: error.retry_after_ms(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Plugins that put other plugins to work: who pays, and how far it may go.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind};
+use crate::meter::Meter;
+
+/// How many plugins may be at work on behalf of one another: the one that the host called, and those below it.
+pub(crate) const MAX_DEPTH: usize = 4;
+
+/// The call of a plugin that puts another one to work. What that one uses is charged to it, and to those above it.
+#[derive(Clone)]
+pub(crate) struct Payer {
+    pub(crate) meter: Arc<Meter>,
+    /// The plugins at work, from the one that the host called to the one that pays.
+    pub(crate) plugins: Arc<[String]>,
+}
+
+impl Payer {
+    /// The names from the first one to `plugin`, if that may be put to work as well.
+    pub(crate) fn extended(&self, plugin: &str) -> Result<Arc<[String]>, Error> {
+        let way = || self.plugins.iter().map(String::as_str).chain([plugin]).collect::<Vec<_>>().join(" -> ");
+        if self.plugins.iter().any(|name| name == plugin) {
+            return Err(Error::new(
+                ErrorKind::Chain,
+                format!("plugin \"{plugin}\" would be put to work on behalf of itself: {}", way()),
+            ));
+        }
+        if self.plugins.len() >= MAX_DEPTH {
+            return Err(Error::new(
+                ErrorKind::Chain,
+                format!("at most {MAX_DEPTH} plugins may be at work on behalf of one another: {}", way()),
+            ));
+        }
+        Ok(self.plugins.iter().cloned().chain([plugin.to_owned()]).collect())
+    }
+}
