@@ -119,7 +119,7 @@ pub struct Artifact {
 
 /// What the component exports for a catalog.
 #[doc(hidden)]
-pub struct Exported<T>(PhantomData<T>);
+pub struct Exported<T: Catalog>(PhantomData<T>);
 
 impl<T: Catalog> wit::Guest for Exported<T> {
     fn search(query: String, cursor: Option<String>) -> Result<wit::Page, types::Error> {
@@ -147,11 +147,16 @@ impl<T: Catalog> wit::Guest for Exported<T> {
 #[macro_export]
 macro_rules! export_catalog {
     ($catalog:ty) => {
+        #[cfg(target_family = "wasm")]
         const _: () = {
             type Exported = $crate::catalog::Exported<$catalog>;
             $crate::bindings::catalog::export_catalog_world!(
                 Exported with_types_in $crate::bindings::catalog
             );
         };
+        // A native linker would not take the names of the exports; there, the type is only checked.
+        #[cfg(not(target_family = "wasm"))]
+        const _: ::core::marker::PhantomData<$crate::catalog::Exported<$catalog>> =
+            ::core::marker::PhantomData;
     };
 }

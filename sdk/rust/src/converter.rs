@@ -82,7 +82,7 @@ impl Route {
 
 /// What the component exports for a converter.
 #[doc(hidden)]
-pub struct Exported<T>(PhantomData<T>);
+pub struct Exported<T: Converter>(PhantomData<T>);
 
 impl<T: Converter> wit::Guest for Exported<T> {
     fn routes() -> Vec<wit::Route> {
@@ -100,11 +100,16 @@ impl<T: Converter> wit::Guest for Exported<T> {
 #[macro_export]
 macro_rules! export_converter {
     ($converter:ty) => {
+        #[cfg(target_family = "wasm")]
         const _: () = {
             type Exported = $crate::converter::Exported<$converter>;
             $crate::bindings::converter::export_converter_world!(
                 Exported with_types_in $crate::bindings::converter
             );
         };
+        // A native linker would not take the names of the exports; there, the type is only checked.
+        #[cfg(not(target_family = "wasm"))]
+        const _: ::core::marker::PhantomData<$crate::converter::Exported<$converter>> =
+            ::core::marker::PhantomData;
     };
 }

@@ -197,7 +197,7 @@ fn exchange<T: Filter, R>(work: impl FnOnce(&mut dyn Exchange) -> R) -> R {
 
 /// What the component exports for a filter.
 #[doc(hidden)]
-pub struct Exported<T>(PhantomData<T>);
+pub struct Exported<T: Filter>(PhantomData<T>);
 
 impl<T: Filter> wit::Guest for Exported<T> {
     fn request(head: wit::RequestHead, body: Vec<u8>) -> Result<wit::RequestAction, types::Error> {
@@ -231,12 +231,16 @@ impl<T: Filter> wit::Guest for Exported<T> {
 #[macro_export]
 macro_rules! export_filter {
     ($filter:ty) => {
+        #[cfg(target_family = "wasm")]
         const _: () = {
             type Exported = $crate::filter::Exported<$filter>;
             $crate::bindings::filter::export_filter_world!(
                 Exported with_types_in $crate::bindings::filter
             );
         };
+        // A native linker would not take the names of the exports; there, the type is only checked.
+        #[cfg(not(target_family = "wasm"))]
+        const _: ::core::marker::PhantomData<$crate::filter::Exported<$filter>> = ::core::marker::PhantomData;
     };
 }
 

@@ -51,7 +51,7 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
 
 /// What the component exports for a handler.
 #[doc(hidden)]
-pub struct Exported<T>(PhantomData<T>);
+pub struct Exported<T: Handler>(PhantomData<T>);
 
 impl<T: Handler> wit::Guest for Exported<T> {
     async fn handle(request: wit::Request) -> Result<wit::Response, wit::ErrorCode> {
@@ -63,10 +63,14 @@ impl<T: Handler> wit::Guest for Exported<T> {
 #[macro_export]
 macro_rules! export_http {
     ($handler:ty) => {
+        #[cfg(target_family = "wasm")]
         const _: () = {
             type Exported = $crate::http::Exported<$handler>;
     $crate::bindings::export_http_world!(Exported with_types_in $crate::bindings);
         };
+        // A native linker would not take the names of the exports; there, the type is only checked.
+        #[cfg(not(target_family = "wasm"))]
+        const _: ::core::marker::PhantomData<$crate::http::Exported<$handler>> = ::core::marker::PhantomData;
     };
 }
 

@@ -113,7 +113,7 @@ impl From<Verdict> for wit::Verdict {
 
 /// What the component exports for a judge.
 #[doc(hidden)]
-pub struct Exported<T>(PhantomData<T>);
+pub struct Exported<T: Judge>(PhantomData<T>);
 
 impl<T: Judge> Guest for Exported<T> {
     fn judge(config: String, samples: Vec<wit::Sample>) -> Result<Vec<wit::Verdict>, types::Error> {
@@ -127,9 +127,13 @@ impl<T: Judge> Guest for Exported<T> {
 #[macro_export]
 macro_rules! export_judge {
     ($judge:ty) => {
+        #[cfg(target_family = "wasm")]
         const _: () = {
             type Exported = $crate::judge::Exported<$judge>;
     $crate::bindings::judge::export_judge_world!(Exported with_types_in $crate::bindings::judge);
         };
+        // A native linker would not take the names of the exports; there, the type is only checked.
+        #[cfg(not(target_family = "wasm"))]
+        const _: ::core::marker::PhantomData<$crate::judge::Exported<$judge>> = ::core::marker::PhantomData;
     };
 }

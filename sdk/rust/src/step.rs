@@ -219,7 +219,7 @@ fn opened<R>(work: impl FnOnce(&mut dyn Open) -> Result<R, Error>) -> Result<R, 
 
 /// What the component exports for a step.
 #[doc(hidden)]
-pub struct Exported<T>(PhantomData<T>);
+pub struct Exported<T: Step>(PhantomData<T>);
 
 impl<T: Step> Guest for Exported<T> {
     fn open(config: String) -> Result<(), types::Error> {
@@ -243,10 +243,14 @@ impl<T: Step> Guest for Exported<T> {
 #[macro_export]
 macro_rules! export_step {
     ($step:ty) => {
+        #[cfg(target_family = "wasm")]
         const _: () = {
             type Exported = $crate::step::Exported<$step>;
     $crate::bindings::step::export_step_world!(Exported with_types_in $crate::bindings::step);
         };
+        // A native linker would not take the names of the exports; there, the type is only checked.
+        #[cfg(not(target_family = "wasm"))]
+        const _: ::core::marker::PhantomData<$crate::step::Exported<$step>> = ::core::marker::PhantomData;
     };
 }
 
