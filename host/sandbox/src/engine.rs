@@ -12,6 +12,7 @@ use wasmtime::{Cache, CacheConfig, InstanceAllocationStrategy, PoolingAllocation
 
 use crate::Config;
 use crate::error::{Error, ErrorKind};
+use crate::limits::Limits;
 use crate::state::State;
 
 /// How often running plugins are interrupted, so that others get their turn and limits are looked at.
@@ -22,11 +23,9 @@ const IDLE_TICKS: u32 = 100;
 /// So often, in ticks, the deadlines of calls are looked at.
 const DEADLINE_TICKS: u32 = 5;
 
-/// What an instance may take of the pool. Components made by the usual tools have one memory, two or three tables and
-/// fewer than ten core modules.
-const MEMORIES: u32 = 2;
-const TABLES: u32 = 6;
-const CORE_INSTANCES: u32 = 64;
+/// What an instance may take of the pool, besides what its limits say. Components made by the usual tools have one
+/// memory, two or three tables and fewer than ten core modules.
+pub(crate) const MEMORIES: u32 = 2;
 const STACKS: u32 = 4;
 /// Memories up to this size are cleared by writing to them, which is cheaper than giving their pages back and faulting
 /// them in again: 250 against 230 us for a small call. A Rust component begins with little more than 1 MiB. Larger
@@ -87,11 +86,15 @@ fn pool(config: &Config) -> PoolingAllocationConfig {
     let calls = config.calls;
     let memory = config.limits.memory.0.max(config.command_limits.memory.0);
     let elements = config.limits.table_elements.max(config.command_limits.table_elements);
+    let most = |of: fn(&Limits) -> u64| {
+        u32::try_from(of(&config.limits).max(of(&config.command_limits))).unwrap_or(u32::MAX)
+    };
+    let (tables, instances) = (most(|limits| limits.tables), most(|limits| limits.instances));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
-        .total_core_instances(calls.saturating_mul(CORE_INSTANCES))
+        .total_core_instances(calls.saturating_mul(instances))
         .total_memories(calls.saturating_mul(MEMORIES))
-        .total_tables(calls.saturating_mul(TABLES))
+        .total_tables(calls.saturating_mul(tables))
         .total_stacks(calls.saturating_mul(STACKS))
         .max_memory_size(usize::try_from(memory).unwrap_or(usize::MAX))
         .table_elements(usize::try_from(elements).unwrap_or(usize::MAX))

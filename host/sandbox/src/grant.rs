@@ -1,90 +1,13 @@
-//! What a plugin asks for, and what its user granted it in `grants.toml`.
-
-use std::fmt::Write as _;
+//! What the user granted to plugins in `grants.toml`.
 
 use serde::Deserialize;
 
+use crate::ask::{Capabilities, FileUse, Half, ModelUse};
 use crate::error::{Error, ErrorKind};
 use crate::glob::Glob;
 use crate::package::{Origin, Package};
+use crate::site::Site;
 use crate::strict;
-
-/// The use of models.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelUse {
-    /// Which ones.
-    pub models: Vec<Glob>,
-    /// How many tokens one request may have written at most; absent: what the model's context has room for.
-    #[serde(default)]
-    pub tokens_per_call: Option<u32>,
-}
-
-/// Capabilities, as a manifest asks for them and as a user grants them. What is absent is denied.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Capabilities {
-    /// Running models.
-    pub inference: Option<ModelUse>,
-    /// Looking at the installed models.
-    pub models: bool,
-    /// Small durable values.
-    pub kv: bool,
-}
-
-impl Capabilities {
-    /// One TOML line for each.
-    pub fn to_toml(&self) -> String {
-        let mut lines = String::new();
-        if let Some(inference) = &self.inference {
-            let names: Vec<String> = inference.models.iter().map(|glob| quoted(glob.as_str())).collect();
-            let _ = write!(lines, "inference = {{ models = [{}]", names.join(", "));
-            if let Some(tokens) = inference.tokens_per_call {
-                let _ = write!(lines, ", tokens_per_call = {tokens}");
-            }
-            lines.push_str(" }\n");
-        }
-        for (name, held) in [("models", self.models), ("kv", self.kv)] {
-            if held {
-                let _ = writeln!(lines, "{name} = true");
-            }
-        }
-        lines
-    }
-
-    pub(crate) fn holds(&self, need: Need<'_>) -> bool {
-        match need {
-            Need::Inference(model) => self.allows_model(model),
-            Need::Models => self.models,
-            Need::Kv => self.kv,
-        }
-    }
-
-    pub(crate) fn allows_model(&self, model: &str) -> bool {
-        self.inference
-            .as_ref()
-            .is_some_and(|inference| inference.models.iter().any(|glob| glob.matches(model)))
-    }
-
-    pub(crate) fn with(&self, need: Need<'_>) -> Self {
-        let mut all = self.clone();
-        match need {
-            Need::Models => all.models = true,
-            Need::Kv => all.kv = true,
-            Need::Inference(model) => {
-                let inference = all
-                    .inference
-                    .get_or_insert_with(|| ModelUse { models: Vec::new(), tokens_per_call: None });
-                inference.models.push(Glob(model.to_owned()));
-            }
-        }
-        all
-    }
-}
-
-pub(crate) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
 
 /// One entry of the grants file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -92,12 +15,50 @@ pub(crate) fn quoted(text: &str) -> String {
 struct Entry {
     plugin: String,
     digest: String,
+    /// For whom; absent: for every tenant that has no entry of its own.
+    #[serde(default)]
+    tenant: Option<String>,
     #[serde(default)]
     inference: Option<ModelUse>,
     #[serde(default)]
     models: bool,
     #[serde(default)]
     kv: bool,
+    #[serde(default)]
+    files: Vec<FileUse>,
+    #[serde(default)]
+    http: Vec<Site>,
+    #[serde(default)]
+    secrets: Vec<String>,
+    #[serde(default)]
+    quota: Vec<String>,
+    #[serde(default)]
+    plugins: Vec<Glob>,
+}
+
+impl Entry {
+    /// serde cannot refuse unknown keys in a structure that is part of another one, so the fields stand there twice.
+    fn given(&self) -> Capabilities {
+        let Self {
+            plugin: _,
+            digest: _,
+            tenant: _,
+            inference,
+            models,
+            kv,
+            files,
+            http,
+            secrets,
+            quota,
+            plugins,
+        } = self.clone();
+        Capabilities { inference, models, kv, files, http, secrets, quota, plugins }
+    }
+
+    fn name(&self) -> String {
+        let tenant = self.tenant.as_ref().map(|tenant| format!(" for tenant {tenant:?}"));
+        format!("plugin \"{}\"{}", self.plugin, tenant.unwrap_or_default())
+    }
 }
 
 #[derive(Deserialize)]
@@ -121,49 +82,78 @@ impl Grants {
         for (index, entry) in entries.iter().enumerate() {
             if !is_digest(&entry.digest) {
                 return Err(wrong(format!(
-                    "{file}: the grant of plugin \"{}\" has the digest \"{}\", which is not \"sha256:\" and 64 hexadecimal digits",
-                    entry.plugin, entry.digest
+                    "{file}: the grant of {} has the digest \"{}\", which is not \"sha256:\" and 64 hexadecimal digits",
+                    entry.name(),
+                    entry.digest
                 ))
                 .with_hint("`inferno plugin list` shows the digest of each plugin"));
             }
-            if entries[..index]
-                .iter()
-                .any(|other| other.plugin == entry.plugin && other.digest == entry.digest)
-            {
+            entry
+                .given()
+                .check(Half::Grant)
+                .map_err(|problem| wrong(format!("{file}: the grant of {}: {problem}", entry.name())))?;
+            let same = |other: &Entry| {
+                other.plugin == entry.plugin && other.digest == entry.digest && other.tenant == entry.tenant
+            };
+            if entries[..index].iter().any(same) {
                 return Err(wrong(format!(
-                    "{file}: two grants are for plugin \"{}\" with digest {}; make them one",
-                    entry.plugin, entry.digest
+                    "{file}: two grants are for {} with digest {}; make them one",
+                    entry.name(),
+                    entry.digest
                 )));
             }
         }
         Ok(Self { entries })
     }
 
-    /// What a package was granted. A plugin that is part of the program has what it asks for until an entry says
-    /// otherwise; any other needs an entry.
+    /// What a package was granted where no entry is for the tenant. A plugin that is part of the program has what it
+    /// asks for until an entry says otherwise; any other needs an entry.
     pub fn granted(&self, package: &Package) -> Granted {
         let manifest = package.manifest();
-        self.of(&manifest.plugin.name, package.digest(), package.origin(), &manifest.asks)
+        self.of(&manifest.plugin.name, package.digest(), package.origin(), &manifest.asks, None)
     }
 
-    pub(crate) fn of(&self, plugin: &str, digest: &str, origin: &Origin, asked: &Capabilities) -> Granted {
-        let of_plugin = || self.entries.iter().filter(|entry| entry.plugin == plugin);
-        match of_plugin().find(|entry| entry.digest == digest) {
-            Some(entry) => Granted {
-                source: Source::Entry,
-                given: Capabilities {
-                    inference: entry.inference.clone(),
-                    models: entry.models,
-                    kv: entry.kv,
-                },
-            },
-            None if *origin == Origin::Bundled => Granted { source: Source::BuiltIn, given: asked.clone() },
-            None => Granted {
-                source: of_plugin()
-                    .next()
-                    .map_or(Source::Nobody, |other| Source::OtherBytes(other.digest.clone())),
-                given: Capabilities::default(),
-            },
+    /// What a package was granted for one tenant: by the entry for that tenant if there is one.
+    pub fn granted_to(&self, package: &Package, tenant: &str) -> Granted {
+        let manifest = package.manifest();
+        self.of(&manifest.plugin.name, package.digest(), package.origin(), &manifest.asks, Some(tenant))
+    }
+
+    /// The tenants for which a package has entries of their own.
+    pub(crate) fn tenants(&self, package: &Package) -> Vec<String> {
+        let name = &package.manifest().plugin.name;
+        let own =
+            self.entries.iter().filter(|entry| entry.plugin == *name && entry.digest == package.digest());
+        own.filter_map(|entry| entry.tenant.clone()).collect()
+    }
+
+    fn entries_of<'a>(&'a self, plugin: &'a str, tenant: Option<&'a str>) -> impl Iterator<Item = &'a Entry> {
+        self.entries.iter().filter(move |entry| entry.plugin == plugin && entry.tenant.as_deref() == tenant)
+    }
+
+    pub(crate) fn of(
+        &self,
+        plugin: &str,
+        digest: &str,
+        origin: &Origin,
+        asked: &Capabilities,
+        tenant: Option<&str>,
+    ) -> Granted {
+        let special = tenant.into_iter().flat_map(|tenant| self.entries_of(plugin, Some(tenant)));
+        let mut entries = special.chain(self.entries_of(plugin, None));
+        match entries.find(|entry| entry.digest == digest) {
+            Some(entry) => {
+                Granted { source: Source::Entry, tenant: entry.tenant.clone(), given: entry.given() }
+            }
+            None if *origin == Origin::Bundled => {
+                Granted { source: Source::BuiltIn, tenant: None, given: asked.clone() }
+            }
+            None => {
+                let special = tenant.and_then(|tenant| self.entries_of(plugin, Some(tenant)).next());
+                let other = special.or_else(|| self.entries_of(plugin, None).next());
+                let source = other.map_or(Source::Nobody, |other| Source::OtherBytes(other.digest.clone()));
+                Granted { source, tenant: None, given: Capabilities::default() }
+            }
         }
     }
 }
@@ -191,17 +181,10 @@ pub enum Source {
 pub struct Granted {
     /// By whom.
     pub source: Source,
+    /// The entry is for this tenant alone.
+    pub tenant: Option<String>,
     /// What.
     pub given: Capabilities,
-}
-
-/// What a call needs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Need<'a> {
-    /// The use of this model.
-    Inference(&'a str),
-    Models,
-    Kv,
 }
 
 #[cfg(test)]
@@ -231,5 +214,41 @@ mod tests {
             &entry.repeat(2),
             &format!("grants.toml: two grants are for plugin \"a\" with digest {DIGEST}; make them one"),
         );
+    }
+
+    fn granted(grants: &str, tenant: Option<&str>) -> Granted {
+        let grants = Grants::parse("grants.toml", grants).unwrap();
+        grants.of("a", DIGEST, &Origin::File("/p".into()), &Capabilities::default(), tenant)
+    }
+
+    #[test]
+    fn a_tenants_own_entry_comes_before_the_one_for_all() {
+        let head = format!("[[grant]]\nplugin='a'\ndigest='{DIGEST}'\n");
+        let both = format!("{head}tenant='acme'\nmodels=true\n{head}kv=true\n");
+        let acme = granted(&both, Some("acme"));
+        assert!(acme.given.models && !acme.given.kv, "{acme:?}");
+        assert_eq!(acme.tenant.as_deref(), Some("acme"));
+        for tenant in [Some("other"), None] {
+            let rest = granted(&both, tenant);
+            assert!(rest.given.kv && !rest.given.models && rest.tenant.is_none(), "{rest:?}");
+        }
+        let one = format!("{head}tenant='acme'\nmodels=true\n");
+        assert_eq!(granted(&one, Some("other")).source, Source::Nobody);
+        assert_eq!(granted(&one, None).source, Source::Nobody);
+    }
+
+    #[test]
+    fn what_is_given_has_to_make_sense() {
+        let check = |line: &str, expect: &str| {
+            let text = format!("[[grant]]\nplugin='a'\ndigest='{DIGEST}'\n{line}");
+            let error = Grants::parse("grants.toml", &text).unwrap_err().to_string();
+            assert!(error.contains(expect), "{error}");
+        };
+        check(
+            "files=[{path='/d',access='read'}]",
+            "the grant of plugin \"a\": files has no `host` for \"/d\"",
+        );
+        check("files=[{path='/d',access='all',host='/x'}]", "grants.toml:4: unknown variant `all`");
+        check("http=['https://*']", "grants.toml:4: \"https://*\" is no site");
     }
 }

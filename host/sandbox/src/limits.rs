@@ -23,8 +23,16 @@ pub struct Limits {
     pub host_call_data: Size,
     /// Elements of all tables of the instance together.
     pub table_elements: u64,
+    /// Tables of the instance.
+    pub tables: u64,
     /// Core modules that the component may instantiate.
     pub instances: u64,
+    /// What the plugin gives back: the body of an answer, the outcomes of a batch, what a command prints.
+    pub bytes_returned: Size,
+    /// Lines in the log, those that it prints included.
+    pub log_lines: u64,
+    /// Tokens that models write for the plugin. Those of a request under way count as written.
+    pub model_tokens: u64,
     /// Calls of the plugin at the same time.
     pub concurrent_calls: u64,
 }
@@ -38,7 +46,11 @@ impl Default for Limits {
             host_calls: 1_000_000,
             host_call_data: Size::mib(32),
             table_elements: 100_000,
+            tables: 8,
             instances: 64,
+            bytes_returned: Size::mib(256),
+            log_lines: 10_000,
+            model_tokens: 1_000_000,
             concurrent_calls: 64,
         }
     }
@@ -51,9 +63,37 @@ impl Limits {
             compute: Span::seconds(3_600),
             wall: Span::seconds(24 * 3_600),
             host_calls: 1_000_000_000,
+            bytes_returned: Size::mib(64 << 10),
+            log_lines: 10_000_000,
+            model_tokens: 1_000_000_000,
             ..Self::default()
         }
     }
+
+    /// Every limit, what it means and what it is unless configured: what the documentation shows.
+    pub fn table() -> Vec<LimitRow> {
+        let (calls, commands) = (Self::default(), Self::for_commands());
+        let row = |limit: Limit| LimitRow {
+            key: limit.key(),
+            meaning: limit.meaning(),
+            calls: limit.of(&calls),
+            commands: limit.of(&commands),
+        };
+        Limit::ALL.into_iter().map(row).collect()
+    }
+}
+
+/// A limit, for documentation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitRow {
+    /// Its key in `[limits]`.
+    pub key: &'static str,
+    /// What it counts.
+    pub meaning: &'static str,
+    /// The host's default cap for a call.
+    pub calls: String,
+    /// The host's default cap for a command or a conversion.
+    pub commands: String,
 }
 
 /// The `[limits]` table of a manifest.
@@ -72,8 +112,16 @@ pub struct Lowered {
     pub host_call_data: Option<Size>,
     /// See [`Limits::table_elements`].
     pub table_elements: Option<u64>,
+    /// See [`Limits::tables`].
+    pub tables: Option<u64>,
     /// See [`Limits::instances`].
     pub instances: Option<u64>,
+    /// See [`Limits::bytes_returned`].
+    pub bytes_returned: Option<Size>,
+    /// See [`Limits::log_lines`].
+    pub log_lines: Option<u64>,
+    /// See [`Limits::model_tokens`].
+    pub model_tokens: Option<u64>,
     /// See [`Limits::concurrent_calls`].
     pub concurrent_calls: Option<u64>,
 }
@@ -82,26 +130,26 @@ impl Lowered {
     /// The limits that hold: the host's caps, lowered by the manifest. A value above its cap is an error.
     pub(crate) fn under(&self, caps: &Limits, plugin: &str) -> Result<Limits, Error> {
         let rule = Rule { plugin };
-        Ok(Limits {
-            memory: rule.lower(Limit::Memory, self.memory, caps.memory, Size(0))?,
-            compute: rule.lower(Limit::Compute, self.compute, caps.compute, Span::seconds(0))?,
-            wall: rule.lower(Limit::Wall, self.wall, caps.wall, Span::seconds(0))?,
-            host_calls: rule.lower(Limit::HostCalls, self.host_calls, caps.host_calls, 0)?,
-            host_call_data: rule.lower(
-                Limit::HostCallData,
-                self.host_call_data,
-                caps.host_call_data,
-                Size(0),
-            )?,
-            table_elements: rule.lower(Limit::TableElements, self.table_elements, caps.table_elements, 0)?,
-            instances: rule.lower(Limit::Instances, self.instances, caps.instances, 0)?,
-            concurrent_calls: rule.lower(
-                Limit::ConcurrentCalls,
-                self.concurrent_calls,
-                caps.concurrent_calls,
-                0,
-            )?,
-        })
+        // One line for each field, so that none can be forgotten: the structure would not be whole.
+        macro_rules! lowered {
+            ($($field:ident: $limit:ident > $zero:expr),* $(,)?) => {
+                Ok(Limits { $($field: rule.lower(Limit::$limit, self.$field, caps.$field, $zero)?),* })
+            };
+        }
+        lowered! {
+            memory: Memory > Size(0),
+            compute: Compute > Span::seconds(0),
+            wall: Wall > Span::seconds(0),
+            host_calls: HostCalls > 0,
+            host_call_data: HostCallData > Size(0),
+            table_elements: TableElements > 0,
+            tables: Tables > 0,
+            instances: Instances > 0,
+            bytes_returned: BytesReturned > Size(0),
+            log_lines: LogLines > 0,
+            model_tokens: ModelTokens > 0,
+            concurrent_calls: ConcurrentCalls > 0,
+        }
     }
 }
 
@@ -152,13 +200,37 @@ pub enum Limit {
     HostCallData,
     /// [`Limits::table_elements`]
     TableElements,
+    /// [`Limits::tables`]
+    Tables,
     /// [`Limits::instances`]
     Instances,
+    /// [`Limits::bytes_returned`]
+    BytesReturned,
+    /// [`Limits::log_lines`]
+    LogLines,
+    /// [`Limits::model_tokens`]
+    ModelTokens,
     /// [`Limits::concurrent_calls`]
     ConcurrentCalls,
 }
 
 impl Limit {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 12] = [
+        Self::Memory,
+        Self::Compute,
+        Self::Wall,
+        Self::HostCalls,
+        Self::HostCallData,
+        Self::BytesReturned,
+        Self::LogLines,
+        Self::ModelTokens,
+        Self::TableElements,
+        Self::Tables,
+        Self::Instances,
+        Self::ConcurrentCalls,
+    ];
+
     /// Its key in `[limits]`.
     pub fn key(self) -> &'static str {
         match self {
@@ -168,8 +240,55 @@ impl Limit {
             Self::HostCalls => "host_calls",
             Self::HostCallData => "host_call_data",
             Self::TableElements => "table_elements",
+            Self::Tables => "tables",
             Self::Instances => "instances",
+            Self::BytesReturned => "bytes_returned",
+            Self::LogLines => "log_lines",
+            Self::ModelTokens => "model_tokens",
             Self::ConcurrentCalls => "concurrent_calls",
+        }
+    }
+
+    /// What it counts, as one line for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Memory => "linear memory of the instance",
+            Self::Compute => {
+                "time in which the plugin's code, or the host on its behalf, computes; waiting does not count"
+            }
+            Self::Wall => "time from the call to the end of its answer, waits included",
+            Self::HostCalls => "calls into the host",
+            Self::HostCallData => {
+                "data that one call into the host may hand over, and that requests being built may hold"
+            }
+            Self::TableElements => "elements of all tables of the instance together",
+            Self::Tables => "tables of the instance",
+            Self::Instances => "core modules that the component may instantiate",
+            Self::BytesReturned => {
+                "what the plugin gives back: an answer's body, outcomes, what a command prints"
+            }
+            Self::LogLines => "lines in the log, printed ones included",
+            Self::ModelTokens => {
+                "tokens that models write for the plugin; those of a request under way count as written"
+            }
+            Self::ConcurrentCalls => "calls of the plugin at the same time",
+        }
+    }
+
+    fn of(self, limits: &Limits) -> String {
+        match self {
+            Self::Memory => limits.memory.to_string(),
+            Self::Compute => limits.compute.to_string(),
+            Self::Wall => limits.wall.to_string(),
+            Self::HostCalls => limits.host_calls.to_string(),
+            Self::HostCallData => limits.host_call_data.to_string(),
+            Self::TableElements => limits.table_elements.to_string(),
+            Self::Tables => limits.tables.to_string(),
+            Self::Instances => limits.instances.to_string(),
+            Self::BytesReturned => limits.bytes_returned.to_string(),
+            Self::LogLines => limits.log_lines.to_string(),
+            Self::ModelTokens => limits.model_tokens.to_string(),
+            Self::ConcurrentCalls => limits.concurrent_calls.to_string(),
         }
     }
 
@@ -188,7 +307,15 @@ impl Limit {
             Self::TableElements => {
                 format!("needed more table elements than its limit of {}", limits.table_elements)
             }
+            Self::Tables => format!("has more tables than its limit of {}", limits.tables),
             Self::Instances => format!("has more core modules than its limit of {}", limits.instances),
+            Self::BytesReturned => {
+                format!("gave back more than its limit of {}", limits.bytes_returned)
+            }
+            Self::LogLines => format!("wrote more lines to the log than its limit of {}", limits.log_lines),
+            Self::ModelTokens => {
+                format!("had models write more tokens than its limit of {}", limits.model_tokens)
+            }
             Self::ConcurrentCalls => {
                 format!("has as many calls at work as its limit of {}", limits.concurrent_calls)
             }
@@ -223,5 +350,17 @@ mod tests {
         let nothing = Lowered { host_calls: Some(0), ..Lowered::default() };
         let error = nothing.under(&caps, "x").unwrap_err();
         assert_eq!(error.to_string(), "plugin \"x\": limits.host_calls is 0, with which nothing could run");
+    }
+
+    #[test]
+    fn the_table_has_every_key_once() {
+        let table = Limits::table();
+        let fields = serde_json::to_value(Limits::default()).unwrap();
+        let fields = fields.as_object().unwrap();
+        assert_eq!(table.len(), fields.len());
+        for row in &table {
+            let default = &fields[row.key];
+            assert_eq!(default.as_str().map_or_else(|| default.to_string(), str::to_owned), row.calls);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The standard streams of a plugin that serves: what it prints goes to the log, line by line.
+//! The standard streams of a plugin: what one that serves prints goes to the log, line by line; what a command prints
+//! goes where this process prints, and is counted.
 
 use std::io;
 use std::pin::Pin;
@@ -8,9 +9,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::capability::log::{Level, write_line};
+use crate::meter::Meter;
 use crate::state::Actor;
 
 /// A line longer than this is broken.
@@ -19,12 +21,13 @@ const MAX_LINE: usize = 4096;
 #[derive(Clone)]
 pub(crate) struct LogStream {
     actor: Arc<Actor>,
+    meter: Arc<Meter>,
     name: &'static str,
 }
 
 impl LogStream {
-    pub(crate) fn new(actor: Arc<Actor>, name: &'static str) -> Self {
-        Self { actor, name }
+    pub(crate) fn new(actor: Arc<Actor>, meter: Arc<Meter>, name: &'static str) -> Self {
+        Self { actor, meter, name }
     }
 
     fn lines(&self) -> Lines {
@@ -71,6 +74,12 @@ impl Lines {
 
     fn write(&mut self) {
         if !self.line.is_empty() {
+            // A stream has no good way to end a call.
+            if let Err(reached) = self.stream.meter.log_line() {
+                self.stream.meter.doom(&reached);
+                self.line.clear();
+                return;
+            }
             let text = String::from_utf8_lossy(&self.line);
             write_line(&self.stream.actor, Level::Info, &text, &[("stream", self.stream.name)]);
             self.line.clear();
@@ -116,5 +125,89 @@ impl OutputStream for Lines {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         Ok(MAX_LINE)
+    }
+}
+
+/// A stream of this process, for a command: what goes through it counts as given back.
+#[derive(Clone)]
+pub(crate) struct Counted<S> {
+    stream: Arc<S>,
+    meter: Arc<Meter>,
+}
+
+impl<S> Counted<S> {
+    pub(crate) fn new(stream: S, meter: Arc<Meter>) -> Self {
+        Self { stream: Arc::new(stream), meter }
+    }
+}
+
+impl<S: IsTerminal> IsTerminal for Counted<S> {
+    fn is_terminal(&self) -> bool {
+        self.stream.is_terminal()
+    }
+}
+
+impl<S: StdoutStream + Sync + 'static> StdoutStream for Counted<S> {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(CountedWrite { inner: Box::into_pin(self.stream.async_stream()), meter: self.meter.clone() })
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(CountedOutput { inner: self.stream.p2_stream(), meter: self.meter.clone() })
+    }
+}
+
+struct CountedWrite {
+    inner: Pin<Box<dyn AsyncWrite + Send + Sync>>,
+    meter: Arc<Meter>,
+}
+
+impl AsyncWrite for CountedWrite {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = std::task::ready!(self.inner.as_mut().poll_write(cx, bytes))?;
+        if let Err(reached) = self.meter.give_back(written) {
+            self.meter.doom(&reached);
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.as_mut().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.as_mut().poll_shutdown(cx)
+    }
+}
+
+struct CountedOutput {
+    inner: Box<dyn OutputStream>,
+    meter: Arc<Meter>,
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for CountedOutput {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for CountedOutput {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.meter.give_back(bytes.len()).map_err(|reached| StreamError::Trap(reached.into()))?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.inner.flush()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.inner.check_write()
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
     }
 }

@@ -16,7 +16,8 @@ use wasmtime::{Result, StoreContextMut};
 use super::bindings::inferno::host::inference::{self, FinishReason, Role};
 use super::bindings::inferno::host::types::Error;
 use super::models;
-use crate::grant::Need;
+use crate::ask::Need;
+use crate::meter::{Meter, Reached};
 use crate::state::{Host, Shared, State};
 
 /// A request that a plugin is putting together.
@@ -41,6 +42,34 @@ pub struct Completion(inferno_inference::Completion);
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
 pub struct Embeddings(inferno_inference::Embeddings);
 
+/// A request that may be made.
+struct Admitted {
+    model: String,
+    work: Generate,
+    tokens: Tokens,
+}
+
+/// For how many tokens a model that is not loaded yet is taken to have room.
+const UNKNOWN_ROOM: u32 = 128 << 10;
+
+/// Tokens that are set aside for a request. Those that were not written go back when it goes away.
+struct Tokens {
+    meter: Arc<Meter>,
+    unwritten: u64,
+}
+
+impl Tokens {
+    fn written(&mut self, tokens: u64) {
+        self.unwritten = self.unwritten.saturating_sub(tokens);
+    }
+}
+
+impl Drop for Tokens {
+    fn drop(&mut self) {
+        self.meter.release_tokens(self.unwritten);
+    }
+}
+
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     inference::add_to_linker::<_, Host>(linker, |state| state)
 }
@@ -59,10 +88,34 @@ impl State {
     }
 
     /// Takes a request out of the plugin's hands and checks that it may be made.
-    fn admit(&mut self, call: &str, request: Resource<Request>) -> Result<Result<(String, Generate), Error>> {
+    fn admit(&mut self, call: &str, request: Resource<Request>) -> Result<Result<Admitted, Error>> {
         let request = self.table.delete(request)?;
         self.release(request.held);
-        Ok(self.allow(call, Need::Inference(&request.model)).and_then(|()| self.ready(request)))
+        let ready = self.allow(call, Need::Inference(&request.model)).and_then(|()| self.ready(request));
+        let (model, mut work) = match ready {
+            Ok(ready) => ready,
+            Err(error) => return Ok(Err(error)),
+        };
+        let tokens = self.set_aside(&model, &mut work)?;
+        Ok(Ok(Admitted { model, work, tokens }))
+    }
+
+    /// Sets the tokens aside that the model may write, which is never more than its context has room for.
+    fn set_aside(&self, model: &str, work: &mut Generate) -> Result<Tokens, Reached> {
+        let loaded = self.shared.services.inference.loaded();
+        let room = loaded.iter().find(|loaded| loaded.name == model).map(|loaded| loaded.info.context);
+        let reserved = match work.max_tokens {
+            Some(wanted) => room.map_or(wanted, |room| wanted.min(room)).into(),
+            None => {
+                let left = u32::try_from(self.meter.tokens_left()).unwrap_or(u32::MAX);
+                let most = room.unwrap_or(UNKNOWN_ROOM).min(left);
+                // With nothing left, not even one token can be set aside, which says so.
+                work.max_tokens = Some(most.max(1));
+                most.max(1).into()
+            }
+        };
+        self.meter.reserve_tokens(reserved)?;
+        Ok(Tokens { meter: self.meter.clone(), unwritten: reserved })
     }
 
     fn ready(&self, request: Request) -> Result<(String, Generate), Error> {
@@ -108,13 +161,17 @@ fn invalid(message: impl Into<String>) -> Error {
 
 impl inference::Host for State {
     async fn complete(&mut self, request: Resource<Request>) -> Result<Result<Resource<Completion>, Error>> {
-        let (model, work) = match self.admit("inferno:host/inference.complete", request)? {
+        let admitted = self.admit("inferno:host/inference.complete", request)?;
+        let Admitted { model, work, mut tokens } = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return Ok(Err(error)),
         };
         let shared = self.shared.clone();
         match shared.services.inference.complete(&model, work).await {
-            Ok(whole) => Ok(Ok(self.table.push(Completion(whole))?)),
+            Ok(whole) => {
+                tokens.written(whole.usage.output_tokens.into());
+                Ok(Ok(self.table.push(Completion(whole))?))
+            }
             Err(error) => Ok(Err(worded(shared, model, error).await)),
         }
     }
@@ -147,7 +204,7 @@ impl inference::HostWithStore<State> for Host {
             let admitted = state.admit("inferno:host/inference.generate", request)?;
             Ok::<_, wasmtime::Error>(admitted.map(|admitted| (state.shared.clone(), admitted)))
         })?;
-        let (shared, (model, work)) = match admitted {
+        let (shared, Admitted { model, work, tokens }) = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return Ok(Err(error)),
         };
@@ -156,7 +213,7 @@ impl inference::HostWithStore<State> for Host {
             Err(error) => return Ok(Err(worded(shared, model, error).await)),
         };
         let (sender, receiver) = oneshot::channel();
-        let pieces = Pieces { generation, text: String::new(), ended: false, end: Some(sender) };
+        let pieces = Pieces { generation, text: String::new(), ended: false, end: Some(sender), tokens };
         host.with(|mut access| {
             let text = StreamReader::new(&mut access, pieces)?;
             let end = FutureReader::new(&mut access, End(receiver))?;
@@ -175,6 +232,7 @@ struct Pieces {
     text: String,
     ended: bool,
     end: Option<oneshot::Sender<Outcome>>,
+    tokens: Tokens,
 }
 
 impl Pieces {
@@ -198,6 +256,7 @@ impl Pieces {
                     pieces.push(piece);
                 }
                 Some(Ok(Event::Done { finish, usage })) => {
+                    self.tokens.written(usage.output_tokens.into());
                     let text = std::mem::take(&mut self.text);
                     self.end(Ok(inferno_inference::Completion { text, finish, usage }));
                 }
@@ -213,6 +272,8 @@ impl Pieces {
 impl Drop for Pieces {
     fn drop(&mut self) {
         if !self.ended {
+            // How many there were is not known, but hardly any has less than a byte.
+            self.tokens.written(self.text.len() as u64);
             let message = "the plugin dropped the stream before the answer had ended";
             self.end(Err(inferno_inference::Error::new(ErrorKind::Cancelled, message).into()));
         }

@@ -9,7 +9,7 @@ use wasmtime::component::Linker;
 
 use super::bindings::inferno::host::kv;
 use super::bindings::inferno::host::types::{Error, ErrorKind};
-use crate::grant::Need;
+use crate::ask::Need;
 use crate::state::{Host, State};
 
 /// How many keys one call lists.

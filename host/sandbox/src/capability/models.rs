@@ -10,7 +10,7 @@ use wasmtime::component::Linker;
 
 use super::bindings::inferno::host::models;
 use super::bindings::inferno::host::types::{Error, ErrorKind};
-use crate::grant::Need;
+use crate::ask::Need;
 use crate::state::{Host, Shared, State};
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
