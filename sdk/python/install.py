@@ -35,7 +35,8 @@ def main() -> int:
         try:
             install(folder)
         except subprocess.CalledProcessError as error:
-            print(f"error: pip could not fetch {tool()}: it ended with {error.returncode}", file=sys.stderr)
+            said = f"error: {tool()} could not be put into {folder}: {Path(error.cmd[0]).name} ended with {error.returncode}"
+            print(f"{said}; Python's venv and pip are needed, and a package index", file=sys.stderr)
             return 1
         stamp.write_text(digest)
     return 0
