@@ -16,9 +16,9 @@ use crate::report::{Row, percentile};
 use crate::served::{self, Server, isolated};
 
 /// Rounds of each side, alternating.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Echo requests of each kind.
-const ECHOES: usize = 3000;
+const ECHOES: usize = 2000;
 const CONTEXT: u32 = 512;
 const SEQUENCES: u32 = 8;
 
@@ -182,7 +182,7 @@ fn door(places: &Places) -> Result<Inference> {
         builtin: None,
     });
     let worker = isolated(&places.program, &places.home);
-    let worker = WorkerCommand { program: worker.get_program().into(), args: vec!["worker".into()] };
+    let worker = WorkerCommand { program: worker.get_program().into(), args: vec!["worker".into(), "--backends-dir".into(), places.home.join("backends").into()] };
     Ok(Inference::new(models, Config::new(worker)))
 }
 

@@ -1,7 +1,7 @@
 //! What both sides are asked to write.
 
 /// Tokens per answer, unless the model ends it before.
-pub(crate) const MAX_TOKENS: u32 = 192;
+pub(crate) const MAX_TOKENS: u32 = 128;
 
 /// Beginnings of stories; each differs, so that no side can reuse another's work.
 pub(crate) fn prompts() -> Vec<String> {

@@ -9,4 +9,6 @@ mod clients;
 mod lifecycle;
 mod plugins;
 mod quick_start;
+mod sdks;
+mod tidy;
 mod workers;
