@@ -140,8 +140,8 @@ fn parse(text: &str) -> Result<Vec<Listed>, String> {
                     "{name:?} has the digest {digest:?}; write sha256: and 64 hexadecimal digits"
                 ));
             }
-            if !url.starts_with("https://") {
-                return Err(format!("{name:?} has the address {url:?}; write one that begins with https://"));
+            if !url.contains("://") {
+                return Err(format!("{name:?} has the address {url:?}; write all of it, from https:// on"));
             }
         }
     }

@@ -15,17 +15,7 @@ wit_bindgen::generate!({
         "../../wit/host",
         "../../wit/plugin",
     ],
-    inline: "
-        package inferno:sdk;
-        world http {
-            include inferno:plugin/http@0.1.0;
-            import inferno:host/metrics@0.1.0;
-            import inferno:host/plugins@0.1.0;
-            import inferno:host/quota@0.1.0;
-            import inferno:host/secrets@0.1.0;
-        }
-    ",
-    world: "inferno:sdk/http",
+    world: "inferno:plugin/http",
     generate_all,
     pub_export_macro: true,
     export_macro_name: "export_http_world",
