@@ -1,5 +1,8 @@
-//! Builds the first-party plugins for WebAssembly, so that the binary can carry them, and notes the digest of the
-//! demo model.
+//! Builds the first-party plugins for WebAssembly, so that the binary can carry them, notes the digest of the demo
+//! model, and lists the SDKs and the templates that the binary carries for `inferno plugin new`.
+
+#[path = "build/carried.rs"]
+mod carried;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -49,6 +52,8 @@ fn build() -> Result<(), String> {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
+    carried::write(&root, &out.join("carried.rs"))?;
     let wasm = plugin("inferno-plugin-gateway", &root, &out)?;
     let bytes = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
     fs::write(out.join("gateway.wasm"), bytes).map_err(|error| format!("cannot write gateway.wasm: {error}"))

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+pub(crate) mod plugin;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -75,9 +77,9 @@ pub(crate) enum Verb {
     Validate(Validate),
     /// Measure how fast a model runs here
     Bench(Bench),
-    /// Show the installed plugins
+    /// Make, install, grant and look at plugins
     #[command(subcommand)]
-    Plugin(Plugin),
+    Plugin(plugin::Plugin),
     /// Show what can run models here
     #[command(subcommand)]
     Backend(Backend),
@@ -248,19 +250,6 @@ pub(crate) struct Bench {
     pub(crate) max_tokens: u32,
     #[command(flatten)]
     pub(crate) json: Json,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Plugin {
-    /// List the installed plugins
-    List(Json),
-    /// Show what a plugin does, asks for and may do
-    Info {
-        /// A name from `inferno plugin list`
-        plugin: String,
-        #[command(flatten)]
-        json: Json,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,7 @@
 //! What the binary carries with it, so that it works alone.
 
+use inferno_sandbox::{Origin, Package};
+
 /// A plugin as it was built with this binary.
 pub(crate) struct BundledPlugin {
     pub(crate) manifest: &'static str,
@@ -12,6 +14,14 @@ pub(crate) const PLUGINS: &[BundledPlugin] = &[BundledPlugin {
     manifest: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/gateway/plugin.toml")),
     wasm: include_bytes!(concat!(env!("OUT_DIR"), "/gateway.wasm")),
 }];
+
+/// Whether a plugin of this name is part of the program.
+pub(crate) fn is_bundled(name: &str) -> bool {
+    PLUGINS.iter().any(|plugin| {
+        Package::new(plugin.manifest, plugin.wasm, Origin::Bundled)
+            .is_ok_and(|package| package.manifest().plugin.name == name)
+    })
+}
 
 /// The name of the demo model.
 pub(crate) const DEMO_NAME: &str = "storyteller";

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::args::plugin::Plugin;
 use crate::args::{self, Arguments, Verb};
 use crate::commands;
+use crate::commands::plugin_grant::Direction;
 use crate::failure::{Failure, Outcome};
 use crate::logging;
 use crate::printer::Printer;
@@ -74,12 +76,7 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
             commands::validate::validate(&validate, printer)
         }
         Verb::Bench(bench) => commands::bench::bench(&settings(vec![])?, &bench, printer),
-        Verb::Plugin(args::Plugin::List(json)) => {
-            commands::plugin_list::list(&settings(vec![])?, json, printer)
-        }
-        Verb::Plugin(args::Plugin::Info { plugin, json }) => {
-            commands::plugin_info::info(&settings(vec![])?, &plugin, json, printer)
-        }
+        Verb::Plugin(verb) => plugin(&settings(vec![])?, verb, printer),
         Verb::Backend(args::Backend::List(json)) => {
             commands::backend_list::list(&settings(vec![])?, json, printer)
         }
@@ -88,5 +85,28 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
             commands::config_show::show(&settings(vec![])?, json, printer)
         }
         Verb::External(words) => commands::external::external(&settings(vec![])?, words),
+    }
+}
+
+fn plugin(settings: &Settings, verb: Plugin, printer: Printer) -> Outcome {
+    match verb {
+        Plugin::List(json) => commands::plugin_list::list(settings, json, printer),
+        Plugin::Info { plugin, json } => commands::plugin_info::info(settings, &plugin, json, printer),
+        Plugin::New(new) => commands::plugin_new::new(settings, &new, printer),
+        Plugin::Build(build) => commands::plugin_build::build(settings, &build, printer),
+        Plugin::Inspect { source, json } => commands::plugin_inspect::inspect(&source, json, printer),
+        Plugin::Pack(pack) => commands::plugin_pack::pack(&pack, printer),
+        Plugin::Keygen(keygen) => commands::plugin_sign::keygen(settings, &keygen, printer),
+        Plugin::Sign(sign) => commands::plugin_sign::sign(settings, &sign, printer),
+        Plugin::Verify(verify) => commands::plugin_sign::verify(&verify, printer),
+        Plugin::Install(install) => commands::plugin_install::install(settings, &install, printer),
+        Plugin::Upgrade(upgrade) => commands::plugin_install::upgrade(settings, &upgrade, printer),
+        Plugin::Rollback { plugin, version } => {
+            commands::plugin_install::rollback(settings, &plugin, version.as_deref(), printer)
+        }
+        Plugin::Remove { plugin } => commands::plugin_install::remove(settings, &plugin, printer),
+        Plugin::Grant(words) => commands::plugin_grant::change(settings, &words, Direction::Grant, printer),
+        Plugin::Call(call) => commands::plugin_call::call(settings, &call, printer),
+        Plugin::Revoke(words) => commands::plugin_grant::change(settings, &words, Direction::Revoke, printer),
     }
 }

@@ -74,3 +74,10 @@ impl From<inferno_backend::Error> for Failure {
         Self { exit: Exit::Failed, message: error.message, hint: error.hint }
     }
 }
+
+impl From<inferno_plugins::Error> for Failure {
+    fn from(error: inferno_plugins::Error) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self { exit: Exit::Failed, message: error.to_string(), hint }
+    }
+}

@@ -6,18 +6,27 @@
 //! nothing else.
 
 mod args;
+mod builder;
 mod bundled;
 pub mod cli;
 mod commands;
+mod consent;
 mod demo_model;
+mod download;
 mod failure;
 mod host;
+mod installing;
 mod logging;
 mod plugins;
 mod port_owner;
 mod printer;
 mod progress;
+mod roles;
+mod scaffold;
+mod sdk;
+mod serving;
 mod session;
 mod settings;
 mod signals;
 mod suggest;
+mod tenants;

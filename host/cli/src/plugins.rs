@@ -1,11 +1,15 @@
-//! Which plugins there are: the bundled ones and the folders in the plugins directory, with what they were granted.
+//! Which plugins there are, with what they were granted: the bundled ones, those that were installed, and the folders in
+//! the plugins directory, which are there for development. Of one name the last of these counts.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use inferno_inference::Inference;
-use inferno_sandbox::{Config, Granted, Grants, Limits, Origin, Package, Plugin, Sandbox, Services};
+use inferno_plugins::Record;
+use inferno_sandbox::{
+    Capabilities, Config, Granted, Grants, Limits, Origin, Package, Plugin, Sandbox, Secrets, Services, Setup,
+};
 use inferno_store::Store;
 
 use crate::bundled::PLUGINS;
@@ -16,6 +20,8 @@ use crate::suggest;
 /// An installed plugin, not yet loaded.
 pub(crate) struct Installed {
     pub(crate) package: Package,
+    /// How it was installed; absent for a bundled one and for a folder in the plugins directory.
+    pub(crate) record: Option<Record>,
     pub(crate) granted: Granted,
     /// The configuration does not turn it off.
     pub(crate) enabled: bool,
@@ -26,6 +32,12 @@ pub(crate) struct Installed {
 impl Installed {
     pub(crate) fn name(&self) -> &str {
         &self.package.manifest().plugin.name
+    }
+
+    /// It has something to do in a server: by itself, or on behalf of a plugin that has.
+    pub(crate) fn serves(&self) -> bool {
+        let roles = &self.package.manifest().roles;
+        roles.http.is_some() || roles.filter.is_some() || roles.step.is_some() || roles.judge.is_some()
     }
 }
 
@@ -57,7 +69,24 @@ impl Installation {
         }
         let bundled: Vec<String> = packages.keys().cloned().collect();
         let mut problems = BTreeMap::new();
+        let mut records = BTreeMap::new();
+        let installed = inferno_plugins::Installed::new(&settings.data_dir);
+        for record in installed.list()? {
+            let name = record.name.clone();
+            match installed.package(&name) {
+                Ok(package) => {
+                    packages.insert(name.clone(), package);
+                    records.insert(name, record);
+                }
+                Err(error) => {
+                    packages.remove(&name);
+                    problems.insert(name, error.into());
+                }
+            }
+        }
         for name in folders(&settings.plugins_dir)? {
+            records.remove(&name);
+            problems.remove(&name);
             match open(&settings.plugins_dir, &name) {
                 Ok(package) => {
                     packages.insert(name, package);
@@ -73,6 +102,7 @@ impl Installation {
             .into_iter()
             .map(|(name, package)| {
                 let installed = Installed {
+                    record: records.remove(&name),
                     granted: grants.granted(&package),
                     enabled: settings.plugins.get(&name).is_none_or(|plugin| plugin.enabled),
                     replaces_bundled: *package.origin() != Origin::Bundled && bundled.contains(&name),
@@ -81,12 +111,27 @@ impl Installation {
                 (name, installed)
             })
             .collect();
-        for name in settings.plugins.keys() {
+        let of_tenants = settings.tenants.values().flat_map(|tenant| tenant.plugins.iter().flatten());
+        for name in settings.plugins.keys().chain(of_tenants) {
             if !plugins.contains_key(name) && !problems.contains_key(name) {
                 problems.insert(name.clone(), configured_but_missing(name, &plugins));
             }
         }
         Ok(Self { plugins, problems, grants })
+    }
+
+    /// The plugin of this name, or what is wrong with it.
+    pub(crate) fn find(&self, name: &str) -> Result<&Installed, Failure> {
+        if let Some(failure) = self.problems.get(name) {
+            return Err(failure.clone());
+        }
+        self.plugins.get(name).ok_or_else(|| {
+            let near = suggest::near(name, self.plugins.keys().map(String::as_str));
+            Failure::new(format!("no plugin is called `{name}`")).hint(
+                suggest::did_you_mean(&near)
+                    .unwrap_or_else(|| "`inferno plugin list` shows those that are".to_owned()),
+            )
+        })
     }
 
     /// Fails at the first problem: a server that runs without a plugin that was set up is not what was asked for.
@@ -104,9 +149,39 @@ impl Installation {
         settings: &Settings,
         plugin: &Installed,
     ) -> Result<Plugin, Failure> {
-        let own =
-            settings.plugins.get(plugin.name()).map(|plugin| plugin.settings.clone()).unwrap_or_default();
-        Ok(sandbox.load(plugin.package.clone(), &self.grants, own)?)
+        Ok(sandbox.load(plugin.package.clone(), &self.grants, setup(settings, plugin.name()))?)
+    }
+
+    /// Loads those that others may put to work on behalf of one that is about to run, where it asks for any.
+    pub(crate) fn load_callees(
+        &self,
+        sandbox: &Sandbox,
+        settings: &Settings,
+        caller: &Installed,
+    ) -> Result<(), Failure> {
+        if caller.package.manifest().asks.plugins.is_empty() {
+            return Ok(());
+        }
+        let callable = |plugin: &&Installed| {
+            let roles = &plugin.package.manifest().roles;
+            plugin.enabled && (roles.step.is_some() || roles.judge.is_some())
+        };
+        for plugin in self.plugins.values().filter(callable) {
+            sandbox.registry().insert(self.load(sandbox, settings, plugin)?);
+        }
+        Ok(())
+    }
+}
+
+/// What the configuration says about a plugin, for all tenants and for single ones.
+fn setup(settings: &Settings, name: &str) -> Setup {
+    Setup {
+        all: settings.plugins.get(name).map(|plugin| plugin.own.clone()).unwrap_or_default(),
+        tenants: settings
+            .tenants
+            .iter()
+            .filter_map(|(tenant, configured)| Some((tenant.clone(), configured.own.get(name)?.clone())))
+            .collect(),
     }
 }
 
@@ -130,7 +205,21 @@ pub(crate) fn sandbox(settings: &Settings, inference: Inference, store: Store) -
         command_limits: shared(Limits::for_commands()),
         calls: settings.limits_calls,
     };
-    Ok(Sandbox::new(config, Services { inference, store })?)
+    let secrets = Secrets::open(&settings.data_dir.join("secrets.toml"))?;
+    Ok(Sandbox::new(config, Services { secrets, ..Services::new(inference, store) })?)
+}
+
+/// Capabilities for programs, as they stand in a grant. What is absent is denied.
+pub(crate) fn as_json(capabilities: &Capabilities) -> serde_json::Value {
+    let table: Option<toml::Table> = capabilities.to_toml().parse().ok();
+    let mut value = serde_json::to_value(table.unwrap_or_default()).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        for key in ["models", "kv"] {
+            object.entry(key).or_insert(false.into());
+        }
+        object.entry("inference").or_insert(serde_json::Value::Null);
+    }
+    value
 }
 
 fn folders(directory: &Path) -> Result<Vec<String>, Failure> {

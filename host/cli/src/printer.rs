@@ -99,6 +99,30 @@ impl Printer {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Somebody sits at the terminal and can answer.
+    pub(crate) fn can_ask(self) -> bool {
+        self.interactive && io::stdin().is_terminal()
+    }
+
+    /// Asks the person at the terminal; gives the answer without the space around it. The end of the input is an
+    /// answer of nothing.
+    pub(crate) fn ask(self, question: impl Display) -> Result<String, Failure> {
+        let mut err = io::stderr().lock();
+        // There is nowhere left to report that standard error is gone; the answer is nothing then, too.
+        let _ = write!(err, "{question} ").and_then(|()| err.flush());
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::new(format!("cannot read the answer: {error}")))?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Asks whether; anything but a clear yes is no.
+    pub(crate) fn agrees(self, question: impl Display) -> Result<bool, Failure> {
+        let answer = self.ask(format_args!("{question} [y/N]"))?.to_lowercase();
+        Ok(matches!(answer.as_str(), "y" | "yes"))
+    }
+
     /// Something that is not right but stops nothing.
     pub(crate) fn warning(self, text: impl Display) {
         self.labelled("warning", "33", text);

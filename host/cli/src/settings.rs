@@ -8,6 +8,7 @@ mod environment;
 mod file;
 mod keys;
 mod layers;
+mod own;
 mod value;
 
 pub(crate) use environment::Environment;
@@ -54,7 +55,12 @@ pub(crate) fn reference() -> Result<String, Failure> {
     );
     text.push_str(
         "| `plugins.NAME.settings.*` | | | Passed to the plugin NAME as it is; a table of any shape, \
-         from files only. |\n",
+         from files only. |\n\
+         | `plugins.NAME.quota.BUDGET` | | | What the plugin NAME may use up for each tenant, such as \
+         `{ amount = 10000, per = \"24h\" }`. From the user's files only. |\n\
+         | `tenants.TENANT.plugins` | | all | The only plugins that serve the tenant. From the user's files only. |\n\
+         | `tenants.TENANT.settings.NAME.*`, `tenants.TENANT.quota.NAME.BUDGET` | | | What takes the place of the \
+         plugin's own for this tenant. From the user's files only. |\n",
     );
     Ok(text)
 }

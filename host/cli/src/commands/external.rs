@@ -15,9 +15,9 @@ use crate::suggest;
 pub(crate) fn external(settings: &Settings, words: Vec<OsString>) -> Outcome {
     let mut words = words.into_iter();
     let verb = words.next().unwrap_or_default().to_string_lossy().into_owned();
-    let mut installation = Installation::read(settings)?;
-    if let Some(failure) = installation.problems.remove(&verb) {
-        return Err(failure);
+    let installation = Installation::read(settings)?;
+    if let Some(failure) = installation.problems.get(&verb) {
+        return Err(failure.clone());
     }
     let Some(plugin) = installation.plugins.get(&verb) else { return Err(unknown(&verb, &installation)) };
     if !plugin.enabled {
@@ -42,6 +42,7 @@ pub(crate) fn external(settings: &Settings, words: Vec<OsString>) -> Outcome {
     let outcome = runtime.block_on(async {
         let inference = host::inference(settings, host::models(settings)?, settings.inference_sequences)?;
         let sandbox = plugins::sandbox(settings, inference.clone(), host::store(settings)?)?;
+        installation.load_callees(&sandbox, settings, plugin)?;
         let plugin = installation.load(&sandbox, settings, plugin)?;
         let caller = Caller {
             tenant: DEFAULT_TENANT.to_owned(),

@@ -1,15 +1,15 @@
 //! `inferno plugin info NAME`.
 
-use inferno_sandbox::{Capabilities, Source};
+use inferno_plugins::{Record, Version};
+use inferno_sandbox::Source;
 use serde::Serialize;
 
 use super::plugin_list::Listed;
 use crate::args::Json;
-use crate::failure::{Failure, Outcome};
-use crate::plugins::{Installation, Installed};
+use crate::failure::Outcome;
+use crate::plugins::{Installation, Installed, as_json};
 use crate::printer::{Printer, visible};
 use crate::settings::Settings;
-use crate::suggest;
 
 #[derive(Serialize)]
 struct Info<'a> {
@@ -17,56 +17,26 @@ struct Info<'a> {
     listed: Listed<'a>,
     license: &'a str,
     mounts: &'a [String],
-    asks: Shown<'a>,
-    granted: Shown<'a>,
-}
-
-/// Capabilities as JSON; what is absent is denied.
-#[derive(Serialize)]
-struct Shown<'a> {
-    inference: Option<ShownInference<'a>>,
-    models: bool,
-    kv: bool,
-}
-
-#[derive(Serialize)]
-struct ShownInference<'a> {
-    models: Vec<&'a str>,
-    tokens_per_call: Option<u32>,
-}
-
-impl<'a> From<&'a Capabilities> for Shown<'a> {
-    fn from(capabilities: &'a Capabilities) -> Self {
-        let inference = capabilities.inference.as_ref().map(|inference| ShownInference {
-            models: inference.models.iter().map(|glob| glob.as_str()).collect(),
-            tokens_per_call: inference.tokens_per_call,
-        });
-        Self { inference, models: capabilities.models, kv: capabilities.kv }
-    }
+    asks: serde_json::Value,
+    granted: serde_json::Value,
+    /// How it was installed.
+    installation: Option<&'a Record>,
 }
 
 pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer) -> Outcome {
-    let mut installation = Installation::read(settings)?;
-    if let Some(failure) = installation.problems.remove(name) {
-        return Err(failure);
-    }
-    let plugin = installation.plugins.get(name).ok_or_else(|| {
-        let near = suggest::near(name, installation.plugins.keys().map(String::as_str));
-        Failure::new(format!("no plugin is called `{name}`")).hint(
-            suggest::did_you_mean(&near)
-                .unwrap_or_else(|| "`inferno plugin list` shows those that are".to_owned()),
-        )
-    })?;
+    let installation = Installation::read(settings)?;
+    let plugin = installation.find(name)?;
     let (listed, manifest) = (Listed::new(plugin), plugin.package.manifest());
     let mounts = manifest.roles.http.as_ref().map(|http| http.mounts.as_slice()).unwrap_or_default();
     if json.json {
-        let (asks, granted) = (Shown::from(&manifest.asks), Shown::from(&plugin.granted.given));
-        printer.json(&Info { listed, license: &manifest.plugin.license, mounts, asks, granted })?;
+        let (asks, granted) = (as_json(&manifest.asks), as_json(&plugin.granted.given));
+        let (license, installation) = (manifest.plugin.license.as_str(), plugin.record.as_ref());
+        printer.json(&Info { listed, license, mounts, asks, granted, installation })?;
         return Ok(0);
     }
     let or_nothing =
         |text: String| if text.is_empty() { "nothing".to_owned() } else { visible(text.trim_end()) };
-    printer.facts(&[
+    let mut facts = vec![
         ("name", manifest.plugin.name.clone()),
         ("version", visible(&manifest.plugin.version)),
         ("description", visible(&manifest.plugin.description)),
@@ -79,8 +49,31 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         ("asks for", or_nothing(manifest.asks.to_toml())),
         ("was granted", or_nothing(plugin.granted.given.to_toml())),
         ("granted by", granted_by(settings, plugin)),
-    ])?;
+    ];
+    if let Some(record) = &plugin.record {
+        let active = record.active()?;
+        facts.push(("came from", visible(&active.source)));
+        facts.push(("signed by", active.signer.map_or_else(|| "nobody".to_owned(), |key| key.to_string())));
+        let kept: Vec<String> = record.versions.iter().rev().map(|version| shown(version, record)).collect();
+        facts.push(("versions", kept.join("\n")));
+        if let Some(pending) = &record.pending {
+            facts.push((
+                "waiting",
+                format!(
+                    "{}: `inferno plugin upgrade {name}` asks for your consent",
+                    visible(&pending.version)
+                ),
+            ));
+        }
+    }
+    printer.facts(&facts)?;
     Ok(0)
+}
+
+fn shown(version: &Version, record: &Record) -> String {
+    let serves = if version.digest == record.active { ", serves" } else { "" };
+    let digits = version.digest.get(.."sha256:".len() + 12).unwrap_or(&version.digest);
+    format!("{} ({digits}, installed {}{serves})", visible(&version.version), visible(&version.installed))
 }
 
 /// In words, with what to do where nothing is granted yet.
@@ -88,11 +81,8 @@ fn granted_by(settings: &Settings, plugin: &Installed) -> String {
     let file = settings.data_dir.join("grants.toml");
     let missing = |why: String| {
         format!(
-            "nobody: {why}; to grant all that it asks for, add to {}:\n\n[[grant]]\nplugin = \"{}\"\ndigest = \"{}\"\n{}",
-            file.display(),
+            "nobody: {why}; `inferno plugin grant {} WORD` grants something of what it asks for",
             plugin.name(),
-            plugin.package.digest(),
-            plugin.package.manifest().asks.to_toml(),
         )
     };
     match &plugin.granted.source {

@@ -1,6 +1,6 @@
 //! `inferno plugin list`.
 
-use inferno_sandbox::{Origin, Source};
+use inferno_sandbox::{Capabilities, Origin, Source};
 use serde::Serialize;
 
 use crate::args::Json;
@@ -20,9 +20,16 @@ pub(super) struct Listed<'a> {
     /// The folder; absent for a bundled plugin.
     path: Option<String>,
     replaces_bundled: bool,
+    /// It was installed, rather than being built in or a folder in the plugins directory.
+    installed: bool,
+    /// The version that waits for consent.
+    waiting: Option<&'a str>,
     digest: &'a str,
     /// Who granted what it may do: `built-in`, `user` or `nobody`.
     granted_by: &'static str,
+    /// It asks for something, and nobody granted anything.
+    #[serde(skip)]
+    lacks_grant: bool,
 }
 
 impl<'a> Listed<'a> {
@@ -39,18 +46,30 @@ impl<'a> Listed<'a> {
                 Origin::File(folder) => Some(folder.display().to_string()),
             },
             replaces_bundled: plugin.replaces_bundled,
+            installed: plugin.record.is_some(),
+            waiting: plugin
+                .record
+                .as_ref()
+                .and_then(|record| record.pending.as_ref())
+                .map(|version| version.version.as_str()),
             digest: plugin.package.digest(),
             granted_by: match plugin.granted.source {
                 Source::BuiltIn => "built-in",
                 Source::Entry => "user",
                 Source::Nobody | Source::OtherBytes(_) => "nobody",
             },
+            lacks_grant: matches!(plugin.granted.source, Source::Nobody | Source::OtherBytes(_))
+                && plugin.package.manifest().asks != Capabilities::default(),
         }
     }
 
     pub(super) fn origin(&self) -> String {
         match &self.path {
             None => "built in".to_owned(),
+            Some(_) if self.installed && self.replaces_bundled => {
+                "installed (replaces the one built in)".to_owned()
+            }
+            Some(_) if self.installed => "installed".to_owned(),
             Some(path) if self.replaces_bundled => format!("{} (replaces the one built in)", visible(path)),
             Some(path) => visible(path),
         }
@@ -70,10 +89,11 @@ pub(crate) fn list(settings: &Settings, json: Json, printer: Printer) -> Outcome
     let rows: Vec<Vec<String>> = plugins
         .iter()
         .map(|plugin| {
-            let state = match (plugin.enabled, plugin.granted_by) {
+            let state = match (plugin.enabled, plugin.waiting) {
                 (false, _) => "disabled",
-                (true, "nobody") => "not granted",
-                (true, _) => "ready",
+                (true, Some(_)) => "upgrade waits",
+                (true, None) if plugin.lacks_grant => "not granted",
+                (true, None) => "ready",
             };
             vec![
                 plugin.name.to_owned(),

@@ -3,18 +3,19 @@
 use std::net::SocketAddr;
 
 use inferno_inference::Inference;
-use inferno_sandbox::Plugin;
 use inferno_server::{Config, Error, Server};
 
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
 use crate::host;
-use crate::plugins::{self, Installation};
+use crate::plugins;
 use crate::port_owner;
 use crate::printer::Printer;
 use crate::progress;
+use crate::serving::Serving;
 use crate::settings::{Origin, Settings};
 use crate::signals::Signals;
+use crate::tenants::PerTenant;
 
 pub(crate) fn serve(settings: &Settings, serve: &Serve, printer: Printer) -> Outcome {
     let runtime = host::server_runtime()?;
@@ -36,17 +37,18 @@ async fn start_and_run(settings: &Settings, serve: &Serve, printer: Printer, sig
     let inference = host::inference(settings, host::models(settings)?, settings.inference_sequences)?;
     let store = host::store(settings)?;
     let starting = async {
-        let plugins = load_plugins(settings, &inference, &store, printer).await?;
+        let serving = load_plugins(settings, &inference, &store, printer).await?;
+        let source = PerTenant::new(serving.sandbox().registry().clone(), settings);
         // The address is taken before the model is loaded, so that a busy port is known at once.
-        let server = Server::bind(config(settings), plugins, store.clone())
+        let server = Server::bind_to(config(settings), source, store.clone())
             .map_err(|error| not_bound(settings, error))?;
         if let Some(model) = &serve.model {
             preload(settings, &inference, model, printer).await?;
         }
-        Ok::<_, Failure>(server)
+        Ok::<_, Failure>((server, serving))
     };
-    let server = tokio::select! {
-        server = starting => server?,
+    let (server, serving) = tokio::select! {
+        started = starting => started?,
         () = signals.clone().count(1) => return Err(Failure::interrupted()),
     };
     let address = server.local_addr();
@@ -56,12 +58,14 @@ async fn start_and_run(settings: &Settings, serve: &Serve, printer: Printer, sig
         ));
     }
     printer.note(format_args!("listening on http://{address}"));
+    let following = tokio::spawn(serving.follow(printer));
     let drained = server
         .run(async {
             signals.count(1).await;
             printer.note("stopping: requests in flight may end first; another Ctrl-C stops at once");
         })
         .await;
+    following.abort();
     inference.shutdown(std::time::Duration::ZERO).await;
     if drained.cut > 0 {
         let requests = if drained.cut == 1 { "request was" } else { "requests were" };
@@ -75,24 +79,13 @@ async fn load_plugins(
     inference: &Inference,
     store: &inferno_store::Store,
     printer: Printer,
-) -> Result<Vec<Plugin>, Failure> {
+) -> Result<Serving, Failure> {
     let (settings, inference, store) = (settings.clone(), inference.clone(), store.clone());
     // The first start compiles each plugin, which takes a moment and blocks.
     progress::during(printer, "preparing plugins", |share| {
         tokio::task::spawn_blocking(move || {
-            let installation = Installation::read(&settings)?.sound()?;
             let sandbox = plugins::sandbox(&settings, inference, store)?;
-            let serving: Vec<_> = installation
-                .plugins
-                .values()
-                .filter(|plugin| plugin.enabled && plugin.package.manifest().roles.http.is_some())
-                .collect();
-            let mut loaded = Vec::new();
-            for plugin in &serving {
-                loaded.push(installation.load(&sandbox, &settings, plugin)?);
-                share.set(loaded.len() as f32 / serving.len() as f32);
-            }
-            Ok(loaded)
+            Serving::start(settings, sandbox, &share)
         })
     })
     .await

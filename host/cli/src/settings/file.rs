@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use inferno_sandbox::Budget;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -33,6 +34,25 @@ pub(super) enum PluginKey {
     Enabled(bool),
     /// A key of `settings`, which only the plugin understands.
     Setting { name: String, value: serde_json::Value },
+    /// A budget under `quota`.
+    Quota { name: String, budget: Budget },
+}
+
+/// A key under `[tenants.NAME]`.
+#[derive(Debug)]
+pub(super) struct TenantLine {
+    pub(super) tenant: String,
+    pub(super) key: TenantKey,
+    pub(super) line: usize,
+}
+
+/// What can be said about a tenant.
+#[derive(Debug)]
+pub(super) enum TenantKey {
+    /// `plugins`: the only ones that serve it.
+    Plugins(Vec<String>),
+    /// A key of `settings.PLUGIN`, or a budget under `quota.PLUGIN`.
+    Own { plugin: String, key: PluginKey },
 }
 
 /// What a file says.
@@ -40,6 +60,7 @@ pub(super) enum PluginKey {
 pub(super) struct Contents {
     pub(super) lines: Vec<Line>,
     pub(super) plugins: Vec<PluginLine>,
+    pub(super) tenants: Vec<TenantLine>,
 }
 
 /// Parses a file; every key in it is known afterwards.
@@ -76,6 +97,8 @@ impl Source<'_> {
                 contents.lines.push(Line { key, raw: raw(value.get_ref()), line });
             } else if path == "plugins" {
                 self.plugins(self.expect_table(value, &path, line)?, contents)?;
+            } else if path == "tenants" {
+                self.tenants(self.expect_table(value, &path, line)?, contents)?;
             } else if KEYS
                 .iter()
                 .any(|key| key.name.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')))
@@ -99,10 +122,9 @@ impl Source<'_> {
                     |key, line| contents.plugins.push(PluginLine { plugin: plugin.to_owned(), key, line });
                 match key.get_ref().as_ref() {
                     "enabled" => add(PluginKey::Enabled(self.expect_boolean(value, &path, line)?), line),
-                    "settings" => {
-                        for (name, value) in self.expect_table(value, &path, line)? {
-                            let (name, at) = (name.get_ref().to_string(), self.line(name.span().start));
-                            add(PluginKey::Setting { name, value: json(value.get_ref()) }, at);
+                    "settings" | "quota" => {
+                        for (key, at) in self.own(key.get_ref(), value, &path, line)? {
+                            add(key, at);
                         }
                     }
                     _ => {
@@ -110,8 +132,81 @@ impl Source<'_> {
                             &path,
                             line,
                             format!(
-                                "there are `enabled` and [plugins.{plugin}.settings]; what a plugin may do is granted \
-                                 in grants.toml"
+                                "there are `enabled`, [plugins.{plugin}.settings] and [plugins.{plugin}.quota]; what \
+                                 a plugin may do is granted in grants.toml"
+                            ),
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of a table of settings or of budgets.
+    fn own(
+        &self,
+        kind: &str,
+        value: &Spanned<DeValue<'_>>,
+        path: &str,
+        line: usize,
+    ) -> Result<Vec<(PluginKey, usize)>, Failure> {
+        let mut keys = Vec::new();
+        for (name, value) in self.expect_table(value, path, line)? {
+            let at = self.line(name.span().start);
+            let name = name.get_ref().to_string();
+            keys.push(match kind {
+                "quota" => {
+                    let budget = self.budget(value, &format!("{path}.{name}"), at)?;
+                    (PluginKey::Quota { name, budget }, at)
+                }
+                _ => (PluginKey::Setting { name, value: json(value.get_ref()) }, at),
+            });
+        }
+        Ok(keys)
+    }
+
+    fn budget(&self, value: &Spanned<DeValue<'_>>, path: &str, line: usize) -> Result<Budget, Failure> {
+        serde_json::from_value(json(value.get_ref())).map_err(|error| {
+            Failure::usage(format!("{}:{line}: `{path}` is no budget: {error}", self.path.display()))
+                .hint("write it as { amount = 10000, per = \"24h\" }")
+        })
+    }
+
+    fn tenants(&self, tenants: &DeTable<'_>, contents: &mut Contents) -> Result<(), Failure> {
+        for (tenant, value) in tenants {
+            let line = self.line(tenant.span().start);
+            let tenant = tenant.get_ref().as_ref();
+            for (key, value) in self.expect_table(value, &format!("tenants.{tenant}"), line)? {
+                let line = self.line(key.span().start);
+                let path = format!("tenants.{tenant}.{}", key.get_ref());
+                let mut add =
+                    |key, line| contents.tenants.push(TenantLine { tenant: tenant.to_owned(), key, line });
+                match key.get_ref().as_ref() {
+                    "plugins" => {
+                        let names = value.get_ref().as_array().and_then(|names| {
+                            names.iter().map(|name| Some(name.get_ref().as_str()?.to_owned())).collect()
+                        });
+                        let names: Vec<String> = names
+                            .ok_or_else(|| self.wrong(value, &path, line, "a list of plugins' names"))?;
+                        add(TenantKey::Plugins(names), line);
+                    }
+                    kind @ ("settings" | "quota") => {
+                        for (plugin, value) in self.expect_table(value, &path, line)? {
+                            let at = self.line(plugin.span().start);
+                            let plugin = plugin.get_ref().as_ref();
+                            for (key, at) in self.own(kind, value, &format!("{path}.{plugin}"), at)? {
+                                add(TenantKey::Own { plugin: plugin.to_owned(), key }, at);
+                            }
+                        }
+                    }
+                    _ => {
+                        return Err(self.unknown_with(
+                            &path,
+                            line,
+                            format!(
+                                "there are `plugins`, [tenants.{tenant}.settings.PLUGIN] and \
+                                 [tenants.{tenant}.quota.PLUGIN]"
                             ),
                         ));
                     }

@@ -8,8 +8,9 @@ use inferno_sandbox::{Config as SandboxConfig, Limits, Size, Span};
 use inferno_server::Config as ServerConfig;
 
 use super::environment::Environment;
-use super::layers::{Entry, Layers, PluginSettings};
-use super::value::{Auto, LogFormat, LogLevel, Setting};
+use super::layers::{Entry, Layers};
+use super::own::{PluginSettings, TenantSettings};
+use super::value::{Auto, LogFormat, LogLevel, Names, Setting};
 use crate::failure::Failure;
 
 /// What is known about a key besides its value.
@@ -40,6 +41,8 @@ macro_rules! keys {
             $($(#[doc = $help])+ pub(crate) $field: $type,)+
             /// `[plugins.NAME]`, where there is one.
             pub(crate) plugins: BTreeMap<String, PluginSettings>,
+            /// `[tenants.NAME]`, where there is one.
+            pub(crate) tenants: BTreeMap<String, TenantSettings>,
             /// Every value with its origin, in the order of the table, then those of plugins.
             pub(crate) entries: Vec<Entry>,
         }
@@ -60,7 +63,9 @@ macro_rules! keys {
             $(let $field: $type = layers.take($name, || $default)?;)+
             let mut entries = std::mem::take(&mut layers.entries);
             entries.extend(plugin_entries);
-            Ok(Settings { $($field,)+ plugins: std::mem::take(&mut layers.plugins), entries })
+            let plugins = std::mem::take(&mut layers.plugins);
+            let tenants = std::mem::take(&mut layers.tenants);
+            Ok(Settings { $($field,)+ plugins, tenants, entries })
         }
     };
     (@ user) => { true };
@@ -104,6 +109,8 @@ keys! { environment;
     any "serve.write_timeout" serve_write_timeout: Span = Span(ServerConfig::default().write_timeout);
     /// How long requests in flight may go on when the server stops.
     any "serve.drain" serve_drain: Span = Span(ServerConfig::default().drain);
+    /// The order of filters, the outermost first; those that are not named stand inside of them, ordered by name.
+    any "serve.filters" serve_filters: Names = Names::default();
     /// Requests that one model works on at once.
     any "inference.sequences" inference_sequences: u32 = 8;
     /// Tokens of context for each request; auto: what the model was made for, as far as the backend allows.

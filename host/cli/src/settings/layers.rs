@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::environment::Environment;
 use super::file;
 use super::keys::{KEYS, Key};
+use super::own::{PluginSettings, TenantSettings};
 use super::value::{Place, Raw, Setting};
 use crate::failure::Failure;
 use crate::suggest;
@@ -54,23 +55,6 @@ pub(crate) struct Entry {
     pub(crate) origin: Origin,
 }
 
-/// What is configured for one plugin.
-#[derive(Clone, Debug)]
-pub(crate) struct PluginSettings {
-    /// Whether it is loaded at all.
-    pub(crate) enabled: bool,
-    /// What it is told.
-    pub(crate) settings: serde_json::Map<String, Value>,
-    /// A higher source has said whether it is enabled.
-    enabled_is_set: bool,
-}
-
-impl Default for PluginSettings {
-    fn default() -> Self {
-        Self { enabled: true, settings: serde_json::Map::new(), enabled_is_set: false }
-    }
-}
-
 /// One key in one source.
 struct Set {
     key: &'static Key,
@@ -85,6 +69,7 @@ pub(super) struct Layers {
     home: PathBuf,
     pub(super) entries: Vec<Entry>,
     pub(super) plugins: BTreeMap<String, PluginSettings>,
+    pub(super) tenants: BTreeMap<String, TenantSettings>,
 }
 
 impl Layers {
@@ -94,6 +79,7 @@ impl Layers {
             home: environment.home.clone(),
             entries: Vec::new(),
             plugins: BTreeMap::new(),
+            tenants: BTreeMap::new(),
         };
         let mut plugin_entries = Vec::new();
         layers.command_line(environment, overrides)?;
@@ -165,26 +151,20 @@ impl Layers {
             self.sets.push(Set { key, raw, origin, base: base.to_owned() });
         }
         for file::PluginLine { plugin, key, line } in contents.plugins {
+            if trust == Trust::Project && matches!(key, file::PluginKey::Quota { .. }) {
+                return Err(policy_in_project(path, line));
+            }
             let settings = self.plugins.entry(plugin.clone()).or_default();
-            let (key, value) = match key {
-                file::PluginKey::Enabled(enabled) => {
-                    if settings.enabled_is_set {
-                        continue;
-                    }
-                    (settings.enabled, settings.enabled_is_set) = (enabled, true);
-                    (format!("plugins.{plugin}.enabled"), enabled.into())
-                }
-                file::PluginKey::Setting { name, value } => {
-                    if settings.settings.contains_key(&name) {
-                        continue;
-                    }
-                    let shown = if may_be_secret(&name) { "(hidden)".into() } else { value.clone() };
-                    let key = format!("plugins.{plugin}.settings.{name}");
-                    settings.settings.insert(name, value);
-                    (key, shown)
-                }
-            };
-            plugin_entries.push(Entry { key, value, origin: Origin::File { path: path.to_owned(), line } });
+            let origin = Origin::File { path: path.to_owned(), line };
+            plugin_entries.extend(settings.set(&format!("plugins.{plugin}"), key, origin));
+        }
+        for file::TenantLine { tenant, key, line } in contents.tenants {
+            if trust == Trust::Project {
+                return Err(policy_in_project(path, line));
+            }
+            let settings = self.tenants.entry(tenant.clone()).or_default();
+            let origin = Origin::File { path: path.to_owned(), line };
+            plugin_entries.extend(settings.set(&tenant, key, origin));
         }
         Ok(())
     }
@@ -253,10 +233,8 @@ fn read_bounded(path: &Path) -> Result<Option<String>, Failure> {
     std::fs::read_to_string(path).map(Some).map_err(failed)
 }
 
-/// A plugin's settings may hold a password; a listing that is pasted into a bug report must not.
-fn may_be_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["key", "token", "secret", "password", "passwd", "credential", "auth"]
-        .iter()
-        .any(|word| name.contains(word))
+/// Who may use what, and how much of it, is not for a repository just cloned to say.
+fn policy_in_project(path: &Path, line: usize) -> Failure {
+    Failure::usage(format!("{}:{line}: tenants and quotas cannot be set by a project's file", path.display()))
+        .hint("set them in ~/.inferno.toml or ~/.config/inferno/config.toml")
 }

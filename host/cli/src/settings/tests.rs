@@ -203,7 +203,7 @@ fn settings_of_plugins_are_merged_key_by_key_and_secrets_are_not_shown() {
         );
     let settings = world.settings();
     assert_eq!(
-        serde_json::Value::Object(settings.plugins["gateway"].settings.clone()),
+        serde_json::Value::Object(settings.plugins["gateway"].own.settings.clone()),
         json!({"greeting": "hi", "api_key": "hush", "list": [1, {"a": 2.5}]})
     );
     let shown: Vec<(&str, &serde_json::Value)> = settings

@@ -136,6 +136,23 @@ count!(u32);
 count!(u64);
 count!(usize);
 
+/// Names in an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names(pub(crate) Vec<String>);
+
+impl Setting for Names {
+    const EXPECTED: &'static str = "names with commas between them";
+
+    fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+        let names = raw.text()?.split(',').map(str::trim).filter(|name| !name.is_empty());
+        Some(Self(names.map(str::to_owned).collect()))
+    }
+
+    fn show(&self) -> Value {
+        self.0.join(", ").into()
+    }
+}
+
 /// A number that is chosen where none is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Auto(pub(crate) Option<u32>);

@@ -1,0 +1,235 @@
+//! What can be typed after `inferno plugin`.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+
+use super::Json;
+use crate::roles::PLAYABLE;
+use crate::scaffold::ROLES;
+use crate::sdk::Language;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// List the installed plugins
+    List(Json),
+    /// Show what a plugin does, asks for and may do
+    Info {
+        /// A name from `inferno plugin list`
+        plugin: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Make a folder with a new plugin that builds, and a test that passes
+    New(New),
+    /// Build the plugin in a folder, and check what came of it
+    #[command(long_about = BUILD)]
+    Build(Build),
+    /// Say what a plugin is and what it could do; nothing is run
+    Inspect {
+        /// A packed file, or a folder with plugin.toml and plugin.wasm
+        source: PathBuf,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Make one file of a plugin's folder, with a list of what it was built from
+    Pack(Pack),
+    /// Make a key that signs plugins
+    Keygen(Keygen),
+    /// Sign a packed plugin; a signature that is there already is replaced
+    Sign(Sign),
+    /// Check that a packed plugin is whole and who signed it
+    #[command(long_about = VERIFY)]
+    Verify(Verify),
+    /// Install a plugin, and ask what it may do
+    #[command(long_about = INSTALL)]
+    Install(Install),
+    /// Install a newer version; what it asks for beyond the old one waits for your consent
+    #[command(long_about = UPGRADE)]
+    Upgrade(Upgrade),
+    /// Go back to the version that served before
+    Rollback {
+        /// A name from `inferno plugin list`
+        plugin: String,
+        /// A version that is kept, or how its digest begins [default: the one before]
+        version: Option<String>,
+    },
+    /// Remove a plugin with all its versions and grants
+    Remove {
+        /// A name from `inferno plugin list`
+        plugin: String,
+    },
+    /// Grant a plugin more of what it asks for
+    Grant(Words),
+    /// Take back what a plugin was granted
+    Revoke(Words),
+    /// Have a plugin play a role once, by hand: JSON in, JSON out
+    Call(Call),
+}
+
+const BUILD: &str = "Build the plugin in a folder, and check what came of it.
+
+The language is that of the folder: Cargo.toml, plugin.js or plugin.ts, or plugin.py. The component is put beside \
+plugin.toml as plugin.wasm, and checked: the manifest, what it imports, and whether this version of Inferno can run it.";
+
+const VERIFY: &str = "Check that a packed plugin is whole and who signed it.
+
+The status is 1 if it is damaged, if its signature does not fit, or if nobody signed it; with --key, also if somebody \
+else did.";
+
+const INSTALL: &str = "Install a plugin, and ask what it may do.
+
+It is read once, verified, and checked against what this version of Inferno lends. On a terminal there is a question for \
+each thing that it asks for. Otherwise --grant and --grants say what it may do, and whatever they do not name is not \
+granted; `inferno plugin grant` can do it later. A running server notices.";
+
+const UPGRADE: &str = "Install a newer version; what it asks for beyond the old one waits for your consent.
+
+Without SOURCE the version that waits is taken, or else the place where the plugin came from is looked at again. If the \
+new version asks for more, the difference is shown and asked about; where nobody can be asked, and neither --grant nor \
+--yes says what to do, it waits and the old version serves on.";
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// What to call it: lower-case letters, digits and hyphens
+    pub(crate) name: String,
+    /// The role that it is to play
+    #[arg(long, value_name = "ROLE", value_parser = PossibleValuesParser::new(ROLES.map(|(role, _)| role)))]
+    pub(crate) role: String,
+    /// What it is to be written in
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
+    pub(crate) lang: Language,
+    /// Where to put it [default: a folder of its name]
+    pub(crate) dir: Option<PathBuf>,
+    /// The folder of the SDK to use [default: the one that this program carries]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sdk: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The plugin's folder
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// The folder of the SDK to build with, for JavaScript and Python [default: the one that this program carries]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sdk: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pack {
+    /// The plugin's folder, with plugin.toml and plugin.wasm
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// The file to write [default: NAME-VERSION.wasm]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keygen {
+    /// Where to put it; FILE.pub gets the half that others may see [default: signing.key in the data directory]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sign {
+    /// The packed file
+    pub(crate) file: PathBuf,
+    /// The key to sign with [default: signing.key in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// The file to write [default: the same one]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The packed file
+    pub(crate) file: PathBuf,
+    /// Who must have signed it, as `ed25519:...`
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Install {
+    /// A packed file, a folder with plugin.toml and plugin.wasm, or an address that begins with https://
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upgrade {
+    /// A name from `inferno plugin list`
+    pub(crate) plugin: String,
+    /// A packed file, a folder, or an address [default: what waits for consent, else where it came from]
+    pub(crate) source: Option<String>,
+    /// Forget the version that waits for consent
+    #[arg(long, conflicts_with_all = ["source", "grant", "grants", "yes"])]
+    pub(crate) discard: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// What the user agrees to.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Consent")]
+pub(crate) struct Consent {
+    /// Grant this, such as `kv`, `inference=small-*` or `files=./papers:ro`; may be repeated. `all`, with --yes, is
+    /// everything that it asks for
+    #[arg(long, value_name = "WORD")]
+    pub(crate) grant: Vec<String>,
+    /// Grant what this file says, which has lines such as `kv = true`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grants: Option<PathBuf>,
+    /// Ask nothing
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+    /// Install it although nobody signed it
+    #[arg(long)]
+    pub(crate) allow_unsigned: bool,
+    /// Install it although somebody else signed it than the version before, or nobody
+    #[arg(long)]
+    pub(crate) allow_signer_change: bool,
+    /// Install it although it is older than the version that serves
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Words {
+    /// A name from `inferno plugin list`
+    pub(crate) plugin: String,
+    /// What, such as `kv`, `inference=small-*` or `files=./papers:ro`
+    #[arg(required = true, value_name = "WORD")]
+    pub(crate) words: Vec<String>,
+    /// For the requests of this tenant only, in place of what holds for all
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Call {
+    /// A name from `inferno plugin list`
+    pub(crate) plugin: String,
+    /// The role that it is to play [default: the one that it plays]
+    #[arg(long, value_name = "ROLE", value_parser = PossibleValuesParser::new(PLAYABLE))]
+    pub(crate) role: Option<String>,
+    /// The file with the input [default: standard input]
+    #[arg(long, short = 'i', value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+}

@@ -1,0 +1,109 @@
+//! Which plugins serve which tenant, and in which order filters stand: a plugin that a tenant does not have is not there
+//! for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use http::{Request, Response, StatusCode};
+use inferno_sandbox::{Body, Caller, Plugin, Registry};
+use inferno_server::{Failure, Filter, Handler, Next, Source};
+
+use crate::settings::Settings;
+
+/// The sets of those tenants that have one.
+type Sets = Arc<BTreeMap<String, Vec<String>>>;
+
+/// The plugins of a registry, each for the tenants that have it.
+pub(crate) struct PerTenant {
+    registry: Registry,
+    /// Filters, the outermost first; others stand inside of them, ordered by name.
+    order: Vec<String>,
+    sets: Sets,
+}
+
+impl PerTenant {
+    pub(crate) fn new(registry: Registry, settings: &Settings) -> Self {
+        let sets = settings
+            .tenants
+            .iter()
+            .filter_map(|(tenant, configured)| Some((tenant.clone(), configured.plugins.clone()?)))
+            .collect();
+        Self { registry, order: settings.serve_filters.0.clone(), sets: Arc::new(sets) }
+    }
+}
+
+impl Source for PerTenant {
+    fn generation(&self) -> u64 {
+        self.registry.generation()
+    }
+
+    fn handlers(&self) -> Vec<Arc<dyn Handler>> {
+        let wrap = |plugin| Arc::new(Served { plugin, sets: Arc::clone(&self.sets) }) as Arc<dyn Handler>;
+        self.registry.playing("http").into_iter().map(wrap).collect()
+    }
+
+    fn filters(&self) -> Vec<Arc<dyn Filter>> {
+        let mut playing = self.registry.playing("filter");
+        let place = |name: &str| self.order.iter().position(|other| other == name).unwrap_or(usize::MAX);
+        playing.sort_by_key(|plugin| place(plugin.name()));
+        let wrap = |plugin| Arc::new(Served { plugin, sets: Arc::clone(&self.sets) }) as Arc<dyn Filter>;
+        playing.into_iter().map(wrap).collect()
+    }
+}
+
+struct Served {
+    plugin: Plugin,
+    sets: Sets,
+}
+
+impl Served {
+    fn is_for(&self, tenant: &str) -> bool {
+        self.sets.get(tenant).is_none_or(|plugins| plugins.iter().any(|name| name == self.plugin.name()))
+    }
+}
+
+impl Handler for Served {
+    fn name(&self) -> &str {
+        self.plugin.name()
+    }
+
+    fn mounts(&self) -> Vec<String> {
+        self.plugin.http_mounts()
+    }
+
+    fn error_body(&self) -> Option<&str> {
+        self.plugin.error_body()
+    }
+
+    fn handle(
+        &self,
+        caller: Caller,
+        request: Request<Body>,
+    ) -> BoxFuture<'_, Result<Response<Body>, Failure>> {
+        if self.is_for(&caller.tenant) {
+            return Handler::handle(&self.plugin, caller, request);
+        }
+        let message = "there is nothing at this path for whom the key belongs to".to_owned();
+        Box::pin(async { Err(Failure { status: StatusCode::NOT_FOUND, message }) })
+    }
+}
+
+impl Filter for Served {
+    fn applies_to(&self) -> Vec<String> {
+        Filter::applies_to(&self.plugin)
+    }
+
+    fn handle<'a>(
+        &'a self,
+        caller: Caller,
+        request: Request<Body>,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
+        if self.is_for(&caller.tenant) {
+            Filter::handle(&self.plugin, caller, request, next)
+        } else {
+            next(request)
+        }
+    }
+}
