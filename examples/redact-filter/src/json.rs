@@ -41,19 +41,24 @@ pub(crate) fn walk<'a>(
 
 /// What a string says; `quoted` is as it is written.
 pub(crate) fn decode(quoted: &str) -> Result<Cow<'_, str>, Malformed> {
-    if quoted.as_bytes().contains(&b'\\') {
+    if quoted.contains('\\') {
         return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Malformed);
     }
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(Cow::Borrowed).ok_or(Malformed)
 }
 
-/// The text with these strings in the place of what is there; they are in order.
-pub(crate) fn replace<S: AsRef<str>>(json: &str, edits: &[(Range<usize>, S)]) -> String {
+/// How `text` is written in the place of a string that was written as `quoted`, of whose characters it is made.
+pub(crate) fn encode(text: &str, quoted: &str) -> String {
+    if quoted.contains('\\') { serde_json::Value::from(text).to_string() } else { format!("\"{text}\"") }
+}
+
+/// The text with other strings, as they are written, in the place of what is there; they are in order.
+pub(crate) fn replace(json: &str, edits: &[(Range<usize>, String)]) -> String {
     let mut out = String::with_capacity(json.len() + 16);
     let mut done = 0;
     for (range, text) in edits {
         out.push_str(&json[done..range.start]);
-        out.push_str(&serde_json::Value::from(text.as_ref()).to_string());
+        out.push_str(text);
         done = range.end;
     }
     out.push_str(&json[done..]);
@@ -225,6 +230,9 @@ mod tests {
     #[test]
     fn strings_are_replaced_in_place() {
         assert_eq!(decode(r#""a\u0040\n""#).unwrap(), "a@\n");
-        assert_eq!(replace(r#"{"a": "b" , "c":"d"}"#, &[(6..9, "\"x\n")]), r#"{"a": "\"x\n" , "c":"d"}"#);
+        assert_eq!(encode("a@\n", r#""a\u0040\n""#), r#""a@\n""#);
+        assert_eq!(encode("é[x]", "\"é@\""), "\"é[x]\"");
+        let edits = [(6..9, "\"x\"".to_owned()), (16..19, "\"\"".to_owned())];
+        assert_eq!(replace(r#"{"a": "b" , "c":"d"}"#, &edits), r#"{"a": "x" , "c":""}"#);
     }
 }

@@ -115,10 +115,14 @@ fn redact(json: &str) -> Result<Option<String>, Malformed> {
     Ok((!edits.is_empty()).then(|| json::replace(json, &edits)))
 }
 
-/// What a string says with addresses masked; `None`: it stays. The model's name may look like an address.
+/// A string with addresses masked, as it is written; `None`: it stays. The model's name may look like an address.
 fn masked(path: &[Part<'_>], quoted: &str) -> Result<Option<String>, Malformed> {
     let stays = !has_sign(quoted) || path == [Part::Key("model")];
-    if stays { Ok(None) } else { Ok(address::mask(&json::decode(quoted)?)) }
+    if stays {
+        return Ok(None);
+    }
+    let masked = address::mask(&json::decode(quoted)?);
+    Ok(masked.map(|masked| json::encode(&masked, quoted)))
 }
 
 /// Whether there is an at sign in a JSON text, in either of its spellings.

@@ -146,18 +146,23 @@ impl Answer {
         let decided = |piece: &Piece| texts[piece.of].scanner.settled() >= piece.from + piece.text.len();
         let count = self.waiting.iter().take_while(|waiting| waiting.pieces.iter().all(decided)).count();
         for Waiting { event, pieces, mut edits } in self.waiting.drain(..count) {
-            for piece in &pieces {
-                let scanner = &mut texts[piece.of].scanner;
-                edits.extend(scanner.apply(piece.from, &piece.text).map(|text| (piece.range.clone(), text)));
-                scanner.forget(piece.from + piece.text.len());
+            let mut masked = Vec::new();
+            for Piece { range, of, from, text } in pieces {
+                let scanner = &mut texts[of].scanner;
+                masked.extend(scanner.apply(from, &text).map(|text| (range, text)));
+                scanner.forget(from + text.len());
             }
-            if edits.is_empty() {
+            if masked.is_empty() && edits.is_empty() {
                 out.extend_from_slice(event.raw());
-            } else {
-                edits.sort_by_key(|(range, _)| range.start);
-                let data = event.data().unwrap_or_default();
-                event.write_with(&json::replace(&data, &edits), out);
+                continue;
             }
+            let data = event.data().unwrap_or_default();
+            edits.extend(masked.into_iter().map(|(range, text)| {
+                let text = json::encode(&text, &data[range.clone()]);
+                (range, text)
+            }));
+            edits.sort_by_key(|(range, _)| range.start);
+            event.write_with(&json::replace(&data, &edits), out);
         }
         if self.waiting.iter().map(|waiting| waiting.event.raw().len()).sum::<usize>() > WAITING {
             return Err(Error::new(
