@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{self, command, root, target};
 
-const TARGETS: &[&str] = &["gguf_header", "worker_frames"];
+const TARGETS: &[&str] = &["gguf_header", "grants", "plugin_manifest", "plugin_package", "worker_frames"];
+/// Those that need the feature `plugins` of the fuzz crate.
+const OF_PLUGINS: &[&str] = &["grants", "plugin_manifest", "plugin_package"];
 
 /// What `cargo fuzz` passes too, less the sanitizers: the code under test has no `unsafe`.
 const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -24,13 +26,15 @@ pub(crate) fn run(target_name: Option<&str>, seconds: u32) -> Result<()> {
     // A folder of its own, since the flags differ: the instrumented build must not evict the ordinary one.
     let out = target().join("fuzz");
     let host = shell::output("rustc --print host-tuple")?.trim().to_owned();
-    shell::run(
-        command("cargo build --release --manifest-path fuzz/Cargo.toml --target")
-            .arg(&host)
-            .arg("--target-dir")
-            .arg(&out)
-            .env("RUSTFLAGS", RUSTFLAGS),
-    )?;
+    let mut build = command("cargo build --release --manifest-path fuzz/Cargo.toml --target");
+    build.arg(&host).arg("--target-dir").arg(&out).env("RUSTFLAGS", RUSTFLAGS);
+    if targets.iter().any(|name| OF_PLUGINS.contains(name)) {
+        build.args(["--features", "plugins"]);
+    }
+    for name in &targets {
+        build.args(["--bin", name]);
+    }
+    shell::run(&mut build)?;
     seed(&out.join("corpus/gguf_header"))?;
     for name in targets {
         let corpus = out.join("corpus").join(name);
