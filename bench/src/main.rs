@@ -1,6 +1,7 @@
 //! Benchmarks. Each runs both sides in one run, alternating, and prints ratios: only these travel between machines.
 
 mod direct;
+mod plugins;
 mod report;
 mod run;
 mod served;
@@ -22,9 +23,14 @@ struct Args {
 enum Bench {
     /// Serving against the same llama.cpp called directly, and the gateway's latency
     Run,
+    /// Plugins in the sandbox against plain wasmtime and native code
+    Plugins,
     /// The direct side of `run`, which starts it
     #[command(hide = true)]
     Direct { model: PathBuf, threads: i32, context: u32, sequences: u32 },
+    /// One process of idle instances, which `plugins` starts
+    #[command(hide = true)]
+    Idle { side: plugins::Side, home: PathBuf },
 }
 
 fn main() -> Result<()> {
@@ -32,24 +38,37 @@ fn main() -> Result<()> {
         Bench::Direct { model, threads, context, sequences } => {
             direct::serve(&model, threads, context, sequences)
         }
+        Bench::Idle { side, home } => runtime()?.block_on(plugins::serve_idle(side, &home)),
+        Bench::Plugins => {
+            let target = target()?;
+            let rows = runtime()?.block_on(plugins::run(&target))?;
+            report::publish("plugins", &target, &rows)
+        }
         Bench::Run => {
-            // This executable lies beside the program in the release folder.
-            let exe = std::env::current_exe()?;
-            let release = exe.parent().context("an executable lies in a folder")?;
-            let program = release.join("inferno");
+            let target = target()?;
+            let program = std::env::current_exe()?.with_file_name("inferno");
             if !program.exists() {
                 bail!(
                     "{} is missing; run this through `cargo xtask bench run`, which builds it",
                     program.display()
                 );
             }
-            let target = release.parent().context("the release folder lies in the target folder")?;
             let storyteller =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/storyteller/storyteller.gguf");
             let places = run::Places { program, home: target.join("bench/run"), storyteller };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let rows = runtime.block_on(run::run(&places))?;
-            report::publish("run", target, &rows)
+            let rows = runtime()?.block_on(run::run(&places))?;
+            report::publish("run", &target, &rows)
         }
     }
+}
+
+/// The target folder: this executable lies in the folder of a profile in it.
+fn target() -> Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let target = exe.ancestors().nth(2).context("an executable lies in the target folder")?;
+    Ok(target.to_owned())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

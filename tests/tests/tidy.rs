@@ -40,8 +40,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Crates that one room alone may name.
 const PRIVATE: &[(&str, &[&str])] = &[
-    ("wasmtime", &["inferno-sandbox"]),
-    ("wasmtime-wasi", &["inferno-sandbox"]),
+    ("wasmtime", &["inferno-sandbox", "inferno-bench"]),
+    ("wasmtime-wasi", &["inferno-sandbox", "inferno-bench"]),
     ("wasmtime-wasi-http", &["inferno-sandbox"]),
     ("llama-cpp-2", &["inferno-backend-gguf", "inferno-bench"]),
     ("llama-cpp-sys-2", &["inferno-backend-gguf"]),
