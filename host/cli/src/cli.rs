@@ -53,14 +53,14 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
         let mut overrides = global.overrides().map_err(Failure::usage)?;
         overrides.extend(further);
         let settings = Settings::resolve(&Environment::current()?, &overrides)?;
-        logging::start(settings.log_level, settings.log_format, printer);
+        logging::start(settings.log_level, settings.log_format, Some(&settings.data_dir), printer);
         Ok(settings)
     };
     match verb {
         Verb::Completions { shell } => commands::completions::completions(shell, printer),
         Verb::Reference => commands::reference::reference(printer),
         Verb::Worker(worker) => {
-            logging::start(worker.log_level, worker.log_format, printer);
+            logging::start(worker.log_level, worker.log_format, None, printer);
             commands::worker::worker(&worker)
         }
         Verb::Run(run) => commands::run::run(&settings(vec![])?, &run, printer),
@@ -106,6 +106,8 @@ fn plugin(settings: &Settings, verb: Plugin, printer: Printer) -> Outcome {
         }
         Plugin::Remove { plugin } => commands::plugin_install::remove(settings, &plugin, printer),
         Plugin::Grant(words) => commands::plugin_grant::change(settings, &words, Direction::Grant, printer),
+        Plugin::Watch(watch) => commands::plugin_watch::watch(settings, &watch, printer),
+        Plugin::Explain(explain) => commands::plugin_explain::explain(settings, &explain, printer),
         Plugin::Call(call) => commands::plugin_call::call(settings, &call, printer),
         Plugin::Revoke(words) => commands::plugin_grant::change(settings, &words, Direction::Revoke, printer),
     }

@@ -14,6 +14,13 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::{builder, download};
 
+/// Whether the user is told what is unusual about a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Warnings {
+    Shown,
+    Hidden,
+}
+
 /// What came of it, for programs.
 #[derive(Serialize)]
 pub(crate) struct Report {
@@ -43,13 +50,14 @@ pub(crate) fn install(
     settings: &Settings,
     incoming: Incoming,
     consent: &Consent,
+    warnings: Warnings,
     printer: Printer,
 ) -> Result<Report, Failure> {
     consent.check()?;
     let installed = Installed::new(&settings.data_dir);
     let plan = plan(&installed, &incoming, consent)?;
     let _ = builder::checked(incoming, settings)?;
-    for warning in &plan.warnings {
+    for warning in plan.warnings.iter().filter(|_| warnings == Warnings::Shown) {
         printer.warning(&warning.text);
     }
     let decision = decide(&plan, consent, printer)?;

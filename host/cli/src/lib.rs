@@ -12,6 +12,7 @@ pub mod cli;
 mod commands;
 mod consent;
 mod demo_model;
+mod denials;
 mod download;
 mod failure;
 mod host;

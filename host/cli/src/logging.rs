@@ -1,15 +1,19 @@
 //! The log, on standard error.
 
+use std::path::Path;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
+use crate::denials::{self, Recorder};
 use crate::printer::Printer;
 use crate::settings::{LogFormat, LogLevel};
 
-/// Turns the log on; once per process.
-pub(crate) fn start(level: LogLevel, format: LogFormat, printer: Printer) {
+/// Turns the log on; once per process. With a data directory, what plugins are refused is kept there, whatever the
+/// level.
+pub(crate) fn start(level: LogLevel, format: LogFormat, data_dir: Option<&Path>, printer: Printer) {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
@@ -28,5 +32,9 @@ pub(crate) fn start(level: LogLevel, format: LogFormat, printer: Printer) {
         LogFormat::Json => layer.json().boxed(),
     };
     // A second call would be a fault of ours and changes nothing for the user: the first log stays.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let denials = data_dir.map(|folder| {
+        let only = Targets::new().with_target(denials::TARGET, LevelFilter::INFO);
+        Recorder::new(folder).with_filter(only)
+    });
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).with(denials).try_init();
 }

@@ -140,6 +140,8 @@ impl Printer {
     }
 
     fn labelled(self, label: &str, colour: &str, text: impl Display) {
+        // Others have their words in it: the names in a file, what a plugin says went wrong.
+        let text = visible(&text.to_string());
         if self.colour_err {
             self.note(format_args!("\x1b[1;{colour}m{label}:\x1b[0m {text}"));
         } else {
@@ -170,11 +172,10 @@ pub(crate) fn count(count: u64) -> String {
     }
 }
 
-/// Text from a file or a server, made harmless for a terminal: control characters are shown, not obeyed.
+/// Text from a file, a plugin or a server, made harmless for a terminal: what would drive it, or hide or reorder what
+/// stands beside it, is shown and not obeyed. Lines stay lines.
 pub(crate) fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] })
-        .collect()
+    text.split('\n').map(inferno_plugins::visible).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -193,6 +194,6 @@ mod tests {
 
     #[test]
     fn a_file_cannot_drive_the_terminal() {
-        assert_eq!(visible("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+        assert_eq!(visible("a\x1b[2Jb\nc\u{202e}"), "a\\u{1b}[2Jb\nc\\u{202e}");
     }
 }

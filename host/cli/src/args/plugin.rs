@@ -26,6 +26,9 @@ pub(crate) enum Plugin {
     /// Build the plugin in a folder, and check what came of it
     #[command(long_about = BUILD)]
     Build(Build),
+    /// Build at every change and install what came of it; a running server swaps it
+    #[command(long_about = WATCH)]
+    Watch(Watch),
     /// Say what a plugin is and what it could do; nothing is run
     Inspect {
         /// A packed file, or a folder with plugin.toml and plugin.wasm
@@ -64,6 +67,8 @@ pub(crate) enum Plugin {
     Grant(Words),
     /// Take back what a plugin was granted
     Revoke(Words),
+    /// Say why calls of plugins were denied, and the lines that would allow them
+    Explain(Explain),
     /// Have a plugin play a role once, by hand: JSON in, JSON out
     Call(Call),
 }
@@ -72,6 +77,12 @@ const BUILD: &str = "Build the plugin in a folder, and check what came of it.
 
 The language is that of the folder: Cargo.toml, plugin.js or plugin.ts, or plugin.py. The component is put beside \
 plugin.toml as plugin.wasm, and checked: the manifest, what it imports, and whether this version of Inferno can run it.";
+
+const WATCH: &str = "Build at every change and install what came of it; a running server swaps it.
+
+What has begun in the server ends on the version that it began with. Grants go over to each new build that asks for no \
+more; one that asks for more is asked about, as with `inferno plugin upgrade`. The builds take the place of the version \
+that was installed before.";
 
 const VERIFY: &str = "Check that a packed plugin is whole and who signed it.
 
@@ -117,6 +128,18 @@ pub(crate) struct Build {
     pub(crate) sdk: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The plugin's folder
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// The folder of the SDK to build with, for JavaScript and Python [default: the one that this program carries]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sdk: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
 }
 
 #[derive(Debug, Args)]
@@ -184,7 +207,7 @@ pub(crate) struct Upgrade {
 }
 
 /// What the user agrees to.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Consent")]
 pub(crate) struct Consent {
     /// Grant this, such as `kv`, `inference=small-*` or `files=./papers:ro`; may be repeated. `all`, with --yes, is
@@ -232,4 +255,15 @@ pub(crate) struct Call {
     /// The file with the input [default: standard input]
     #[arg(long, short = 'i', value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A name from `inferno plugin list` [default: all plugins]
+    pub(crate) plugin: Option<String>,
+    /// How many, the newest first
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) last: usize,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }

@@ -5,13 +5,13 @@ use inferno_plugins::{ErrorKind, Installed};
 use crate::args::Json;
 use crate::args::plugin::{Install, Upgrade};
 use crate::failure::{Failure, Outcome};
-use crate::installing::{self, Report};
+use crate::installing::{self, Report, Warnings};
 use crate::printer::Printer;
 use crate::settings::Settings;
 
 pub(crate) fn install(settings: &Settings, install: &Install, printer: Printer) -> Outcome {
     let incoming = installing::open(&install.source, printer)?;
-    let report = installing::install(settings, incoming, &install.consent, printer)?;
+    let report = installing::install(settings, incoming, &install.consent, Warnings::Shown, printer)?;
     warn_where_hidden(settings, &report.name, printer);
     show(&report, install.json, printer)
 }
@@ -54,7 +54,7 @@ pub(crate) fn upgrade(settings: &Settings, upgrade: &Upgrade, printer: Printer) 
         return Err(Failure::usage(format!("{source} is the plugin `{name}`, not `{}`", upgrade.plugin))
             .hint(format!("`inferno plugin install {source}` installs it")));
     }
-    let report = installing::install(settings, incoming, &upgrade.consent, printer)?;
+    let report = installing::install(settings, incoming, &upgrade.consent, Warnings::Shown, printer)?;
     warn_where_hidden(settings, &report.name, printer);
     show(&report, upgrade.json, printer)
 }

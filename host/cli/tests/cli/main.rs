@@ -8,6 +8,10 @@ mod chat;
 mod config;
 mod harness;
 mod listings;
+mod plugin_authors;
+mod plugin_life;
 mod plugins;
 mod run;
 mod serve;
+#[cfg(unix)]
+mod terminal;

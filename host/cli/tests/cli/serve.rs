@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::harness::User;
 
 /// A running server; ends with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: String,
-    log: BufReader<ChildStderr>,
+    pub(crate) address: String,
+    pub(crate) log: BufReader<ChildStderr>,
 }
 
 impl Server {
-    fn start(user: &User, arguments: &[&str]) -> Self {
+    pub(crate) fn start(user: &User, arguments: &[&str]) -> Self {
         let mut child = user
             .command(["serve", "--port", "0"].iter().chain(arguments))
             .stderr(Stdio::piped())
@@ -28,7 +28,7 @@ impl Server {
     }
 
     /// Sends a request and leaves the connection to be read.
-    fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> BufReader<TcpStream> {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let length = body.len();
@@ -40,7 +40,7 @@ impl Server {
         BufReader::new(stream)
     }
 
-    fn get(&self, path: &str, headers: &str) -> String {
+    pub(crate) fn get(&self, path: &str, headers: &str) -> String {
         let mut answer = String::new();
         self.send("GET", path, headers, "").read_to_string(&mut answer).unwrap();
         answer
@@ -65,7 +65,7 @@ impl Drop for Server {
 }
 
 /// Reads lines up to one that begins like this; gives the rest of it.
-fn wait_for(lines: &mut impl BufRead, start: &str) -> String {
+pub(crate) fn wait_for(lines: &mut impl BufRead, start: &str) -> String {
     let mut seen = String::new();
     loop {
         let mut line = String::new();
