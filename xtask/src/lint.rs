@@ -15,5 +15,5 @@ pub(crate) fn run() -> Result<()> {
         );
     }
     // Advisories need the network's database; they have a command of their own: `cargo deny check advisories`.
-    shell::run(&mut command("cargo deny --offline check bans licenses sources"))
+    shell::run(&mut command("cargo deny check bans licenses sources"))
 }
