@@ -254,7 +254,7 @@ mod tests {
     const ALL: &str = r#"inference = { models = ["a-*"], tokens_per_call = 5 }
 models = true
 kv = true
-files = [{ path = "/docs", access = "read", why = "to read \"them\"" }, { path = "/out", access = "write" }]
+files = [{ path = "/docs", access = "read", why = 'to read "them"' }, { path = "/out", access = "write" }]
 http = ["https://api.example.com", "http://localhost:8080"]
 secrets = ["API_KEY"]
 quota = ["tokens"]

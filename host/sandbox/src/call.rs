@@ -152,9 +152,12 @@ impl Future for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         // The clock may hold the slot for a moment longer; the instance goes here and now.
-        let ended = Work::Ended(Ok(()));
-        let work = std::mem::replace(&mut *self.0.work.lock().unwrap_or_else(PoisonError::into_inner), ended);
-        drop(work);
+        let mut work = self.0.work.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*work, Work::Running(_)) {
+            let running = std::mem::replace(&mut *work, Work::Ended(Ok(())));
+            drop(work);
+            drop(running);
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use crate::capability::{self, LENT};
 use crate::error::{Error, ErrorKind};
 use crate::state::State;
 
+/// Of a component that fits nowhere, no more imports than this are named.
+const MAX_REMARKS: usize = 5;
+
 /// The linker that all plugins share: WASI 0.2 and 0.3, and the capabilities.
 /// What a plugin may really do is checked at each call.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, Error> {
@@ -46,7 +49,10 @@ pub(crate) fn fit(
             // The engine knows what it expected and found, from the outside in.
             message.push_str(&chain(&error));
         } else {
-            message.push_str(&strange.join("; "));
+            message.push_str(&strange[..strange.len().min(MAX_REMARKS)].join("; "));
+            if strange.len() > MAX_REMARKS {
+                let _ = write!(message, "; and {} more of this kind", strange.len() - MAX_REMARKS);
+            }
         }
         Error::new(ErrorKind::Link, message)
             .with_hint(format!("this host lends {} and WASI 0.2 and 0.3", LENT.join(", ")))

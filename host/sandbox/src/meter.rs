@@ -129,6 +129,14 @@ impl Meter {
         self.doomed.get().map_or(Ok(()), |limit| Err(Reached(*limit)))
     }
 
+    /// Fails if what others have used on behalf of this call was too much.
+    pub(crate) fn check_charged(&self) -> Result<(), Reached> {
+        if self.host_calls.load(Relaxed) > self.max_host_calls {
+            return Err(Reached(Limit::HostCalls));
+        }
+        self.check_compute()
+    }
+
     /// Whether it is somebody who pays that has nothing left.
     pub(crate) fn is_out_of_credit(&self) -> bool {
         self.payer.as_ref().is_some_and(|payer| {

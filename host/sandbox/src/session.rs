@@ -14,8 +14,9 @@ use crate::capability::bindings::inferno::host::types;
 use crate::chain::Payer;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
-use crate::meter::Meter;
+use crate::meter::{Meter, Reached};
 use crate::plugin::Plugin;
+use crate::returned::Returned;
 use crate::state::{Caller, State, Surroundings};
 
 /// A component that was found to play a role, ready to be made an instance.
@@ -86,7 +87,7 @@ impl<G: Send + Sync + 'static> Session<G> {
     }
 
     /// Calls a function of the role. An error that the plugin gave back ends nothing.
-    pub(crate) async fn call<R: Send + 'static>(
+    pub(crate) async fn call<R: Returned + Send + 'static>(
         &mut self,
         work: impl for<'a> FnOnce(&'a mut Live<G>) -> BoxFuture<'a, wasmtime::Result<Told<R>>> + Send + 'static,
     ) -> Result<R, Error> {
@@ -108,6 +109,10 @@ impl<G: Send + Sync + 'static> Session<G> {
         })
         .await?;
         let (live, told) = receiver.await.map_err(|_| lost())?;
+        if let Ok(told) = &told {
+            let counted = self.meter.give_back(told.bytes());
+            counted.map_err(|Reached(limit)| limit.reached(self.plugin.name(), &self.limits))?;
+        }
         self.live = Some(live);
         told.map_err(|error| Error::told(self.plugin.name(), error))
     }

@@ -34,12 +34,14 @@ impl State {
         })?;
         Ok((plugin, Order { caller: self.actor.caller.clone(), payer: Some(self.payer()) }))
     }
-}
 
-/// Runs the work of another plugin in a task of its own: the engine takes no call inside a call on one thread. The task
-/// ends with the future.
-async fn apart<R: Send + 'static>(work: impl Future<Output = R> + Send + 'static) -> R {
-    wasmtime_wasi::runtime::spawn(work).await
+    /// Runs the work of another plugin in a task of its own: the engine takes no call inside a call on one thread. The
+    /// task ends with the future. What the work has cost ends this call if it was too much.
+    async fn apart<R: Send + 'static>(&mut self, work: impl Future<Output = R> + Send + 'static) -> Result<R> {
+        let result = wasmtime_wasi::runtime::spawn(work).await;
+        self.meter.check_charged()?;
+        Ok(result)
+    }
 }
 
 impl plugins::Host for State {
@@ -57,7 +59,7 @@ impl plugins::Host for State {
             Ok(hired) => hired,
             Err(error) => return Ok(Err(error)),
         };
-        match apart(async move { plugin.open_step_for(order, config).await }).await {
+        match self.apart(async move { plugin.open_step_for(order, config).await }).await? {
             Ok(step) => Ok(Ok(self.table.push(Step(Some(step)))?)),
             Err(error) => Ok(Err(error.into())),
         }
@@ -73,7 +75,7 @@ impl plugins::Host for State {
             Ok(hired) => hired,
             Err(error) => return Ok(Err(error)),
         };
-        let judged = apart(async move { plugin.judge_for(order, config, samples).await }).await;
+        let judged = self.apart(async move { plugin.judge_for(order, config, samples).await }).await?;
         Ok(judged.map_err(Error::from))
     }
 }
@@ -85,18 +87,19 @@ impl plugins::HostStep for State {
         batch: Vec<Item>,
     ) -> Result<Result<Vec<Outcome>, Error>> {
         let Some(mut open) = self.table.get_mut(&step)?.0.take() else { return Ok(Err(finished())) };
-        let (open, outcomes) = apart(async move {
-            let outcomes = open.process(batch).await;
-            (open, outcomes)
-        })
-        .await;
+        let (open, outcomes) = self
+            .apart(async move {
+                let outcomes = open.process(batch).await;
+                (open, outcomes)
+            })
+            .await?;
         self.table.get_mut(&step)?.0 = Some(open);
         Ok(outcomes.map_err(Error::from))
     }
 
     async fn finish(&mut self, step: Resource<Step>) -> Result<Result<Vec<Item>, Error>> {
         let Some(open) = self.table.get_mut(&step)?.0.take() else { return Ok(Err(finished())) };
-        Ok(apart(open.finish()).await.map_err(Error::from))
+        Ok(self.apart(open.finish()).await?.map_err(Error::from))
     }
 
     fn drop(&mut self, step: Resource<Step>) -> Result<()> {

@@ -6,10 +6,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+pub(crate) const PROXY: &str = "inferno_guest_proxy";
+pub(crate) const ROLES: &str = "inferno_guest_roles";
 pub(crate) const PROBE: &str = "inferno_guest_probe";
 pub(crate) const VERB: &str = "inferno-guest-verb";
 pub(crate) const VERB_ASYNC: &str = "inferno_guest_verb_async";
-const ALL: [&str; 3] = [PROBE, VERB, VERB_ASYNC];
+const ALL: [&str; 5] = [PROBE, PROXY, ROLES, VERB, VERB_ASYNC];
 
 /// The component of a guest.
 pub(crate) fn guest(name: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use inferno_backend::Backends;
 use inferno_inference::{Inference, WorkerCommand};
 use inferno_models::Models;
 use inferno_sandbox::{
-    Body, BodyError, Caller, Config, Error, Grants, Origin, Package, Plugin, Sandbox, Services,
+    Body, BodyError, Caller, Config, Error, Grants, Origin, Package, Plugin, Sandbox, Services, Setup,
 };
 use inferno_store::Store;
 use serde_json::{Map, Value};
@@ -38,6 +38,10 @@ impl Lab {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::serving(|config, _| change(config))
+    }
+
+    pub(crate) fn serving(change: impl FnOnce(&mut Config, &mut Services)) -> Self {
         let folder = TempDir::new().unwrap();
         let models = Models::new(inferno_models::Config {
             dirs: vec![folder.path().to_owned()],
@@ -50,12 +54,11 @@ impl Lab {
             args: args.map(Into::into).to_vec(),
         });
         inference.env.push((WORKER.into(), "yes".into()));
-        let services =
-            Services { inference: Inference::new(models, inference), store: Store::in_memory().unwrap() };
+        let mut services = Services::new(Inference::new(models, inference), Store::in_memory().unwrap());
         // All tests share compiled components.
         let mut config = Config::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox"));
         config.calls = 8;
-        change(&mut config);
+        change(&mut config, &mut services);
         let sandbox = Sandbox::new(config, services.clone()).unwrap();
         Self { folder, sandbox, services }
     }
@@ -80,15 +83,24 @@ impl Lab {
 
     /// The probe as a file, for which these grants count; `DIGEST` in them stands for its digest.
     pub(crate) fn granted(&self, asks: &str, grants: &str) -> Plugin {
+        self.granted_and_set(asks, grants, Map::new())
+    }
+
+    /// The same, for what the user also set something.
+    pub(crate) fn granted_and_set(&self, asks: &str, grants: &str, setup: impl Into<Setup>) -> Plugin {
         let manifest = manifest("probe", "[roles.http]\nmounts = ['/probe']", asks);
         let package = Package::new(&manifest, guest(PROBE), Origin::File("/plugins/probe".into())).unwrap();
         let grants = Grants::parse("grants.toml", &grants.replace("DIGEST", package.digest())).unwrap();
-        self.sandbox.load(package, &grants, Map::new()).unwrap()
+        self.sandbox.load(package, &grants, setup).unwrap()
     }
 
     pub(crate) fn with_settings(&self, settings: &Value) -> Plugin {
         let manifest = manifest("probe", "[roles.http]\nmounts = ['/probe']", "");
-        let package = Package::new(&manifest, guest(PROBE), Origin::Bundled).unwrap();
+        self.load_with(&manifest, guest(PROBE), settings)
+    }
+
+    pub(crate) fn load_with(&self, manifest: &str, wasm: Vec<u8>, settings: &Value) -> Plugin {
+        let package = Package::new(manifest, wasm, Origin::Bundled).unwrap();
         self.sandbox.load(package, &Grants::default(), settings.as_object().unwrap().clone()).unwrap()
     }
 

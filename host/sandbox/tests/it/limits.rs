@@ -203,6 +203,100 @@ async fn table_elements() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables() {
+    let lab = Lab::new();
+    let more =
+        "(core module $e (table 1 funcref)) ".to_owned() + &"(core instance (instantiate $e)) ".repeat(6);
+    let run = component(&more, "(func (export \"run\") (result i32) (i32.const 0))");
+    let plugin = |limits: &str| lab.load(&manifest("many", "[roles.command]", limits), run.clone()).unwrap();
+    assert_eq!(plugin("").command(caller("local"), vec![]).await.unwrap(), 0);
+    let error = plugin("[limits]\ntables = 4").command(caller("local"), vec![]).await.unwrap_err();
+    check(&error, Limit::Tables, "plugin \"many\" has more tables than its limit of 4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_returned_in_an_answer() {
+    let lab = Lab::new();
+    let probe = lab.probe("[limits]\nbytes_returned = '1MiB'");
+    let answer = probe.handle(caller("local"), request("/probe/endless", body(""))).await.unwrap();
+    let (text, end) = read(answer.into_body()).await;
+    assert!(text.len() <= 1 << 20 && text.len() > 1 << 19, "{}", text.len());
+    let message = "plugin \"probe\" gave back more than its limit of 1MiB";
+    match end {
+        Some(BodyError::Plugin(error)) => check(&error, Limit::BytesReturned, message),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ok(&probe, "/probe/hello", "").await, "hello");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_returned_by_printing() {
+    let lab = Lab::new();
+    let plugin = |limits: &str| {
+        let verb = crate::guests::guest(crate::guests::VERB);
+        lab.load(&manifest("verb", "[roles.command]", limits), verb).unwrap()
+    };
+    assert_eq!(plugin("").command(caller("local"), vec!["print".into()]).await.unwrap(), 0);
+    let limited = plugin("[limits]\nbytes_returned = '1000B'");
+    let error = limited.command(caller("local"), vec!["print".into()]).await.unwrap_err();
+    check(&error, Limit::BytesReturned, "plugin \"verb\" gave back more than its limit of 1000B");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_returned_in_outcomes() {
+    let lab = Lab::new();
+    let roles = |limits: &str| {
+        let manifest = manifest("roles", "[roles.step]", limits);
+        lab.load(&manifest, crate::guests::guest(crate::guests::ROLES)).unwrap()
+    };
+    let batch = vec![inferno_sandbox::Item { id: "1".into(), data: "x".repeat(5000) }];
+    let mut step = roles("").open_step(caller("local"), "\"upper\"").await.unwrap();
+    step.process(batch.clone()).await.unwrap();
+    let mut step =
+        roles("[limits]\nbytes_returned = '1000B'").open_step(caller("local"), "\"upper\"").await.unwrap();
+    let error = step.process(batch).await.unwrap_err();
+    check(&error, Limit::BytesReturned, "plugin \"roles\" gave back more than its limit of 1000B");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines() {
+    let message = "plugin \"probe\" wrote more lines to the log than its limit of 20";
+    fires("log_lines = 20", "log-flood", Limit::LogLines, message).await;
+    fires("log_lines = 20", "print-flood", Limit::LogLines, message).await;
+    let lab = Lab::new();
+    let probe = lab.probe("[limits]\nlog_lines = 20");
+    ok(&probe, "/probe/log-flood?lines=20", "").await;
+    ok(&probe, "/probe/print-flood?lines=20", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model_tokens_that_were_asked_for() {
+    let lab = Lab::new();
+    lab.model("fast", 0);
+    let probe = lab.probe(&format!("{ASKS_ALL}[limits]\nmodel_tokens = 10"));
+    let message = "plugin \"probe\" had models write more tokens than its limit of 10";
+    for call in ["complete", "generate"] {
+        ok(&probe, &format!("/probe/{call}?model=fast&tokens=10"), "a b c").await;
+        let error = ask(&probe, &format!("/probe/{call}?model=fast&tokens=11"), "a b c").await.unwrap_err();
+        check(&error, Limit::ModelTokens, message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model_tokens_that_were_written() {
+    let lab = Lab::new();
+    lab.model("fast", 0);
+    let probe = lab.probe(&format!("{ASKS_ALL}[limits]\nmodel_tokens = 10"));
+    // Without a number the answer ends where the limit is.
+    let text = ok(&probe, "/probe/complete?model=fast", &"w ".repeat(50)).await;
+    assert!(text.contains("Length") && text.ends_with("+10"), "{text}");
+    // Two words are written of ten set aside, so three requests fit and a sixth one does not.
+    ok(&probe, "/probe/complete?model=fast&times=3&tokens=4", "a b").await;
+    let error = ask(&probe, "/probe/complete?model=fast&times=6&tokens=4", "a b").await.unwrap_err();
+    check(&error, Limit::ModelTokens, "plugin \"probe\" had models write more tokens than its limit of 10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn instances() {
     let lab = Lab::new();
     let more = "(core module $e) ".to_owned() + &"(core instance (instantiate $e)) ".repeat(10);
@@ -236,7 +330,7 @@ async fn a_manifest_above_the_hosts_cap_does_not_load() {
 }
 
 /// A command in text form whose core module has this inside, `run` among it.
-fn run_of(module: &str) -> Vec<u8> {
+pub(crate) fn run_of(module: &str) -> Vec<u8> {
     component("", module)
 }
 

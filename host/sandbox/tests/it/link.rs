@@ -59,20 +59,12 @@ async fn a_function_of_another_type() {
 }
 
 #[tokio::test]
-async fn sending_http_requests_is_not_lent() {
-    check(
-        "(component (import \"wasi:http/outgoing-handler@0.2.6\" (instance (export \"handle\" (func)))))",
-        "it imports wasi:http/outgoing-handler@0.2.6, but plugins answer HTTP requests and send none",
-    );
-}
-
-#[tokio::test]
 async fn a_role_that_the_component_does_not_play() {
     let error = refused(guest(VERB), "[roles.http]\nmounts = ['/x']");
     assert_eq!(error.kind(), ErrorKind::Link);
     assert_eq!(
         error.to_string(),
-        "plugin \"odd\" names [roles.http] in its plugin.toml, for which its component must export wasi:http/handler@0.3.0; it exports wasi:cli/run@0.2.0"
+        "plugin \"odd\" names [roles.http] in its plugin.toml, for which its component must export wasi:http/handler@0.3.0 or wasi:http/incoming-handler of WASI 0.2; it exports wasi:cli/run@0.2.0"
     );
     let error = refused(guest(PROBE), COMMAND);
     assert!(

@@ -8,7 +8,13 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::lab::{Lab, ok};
 
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -37,7 +43,7 @@ async fn lines_say_who_wrote_them_and_stay_lines() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let lab = Lab::new();
     ok(&lab.probe(""), "/probe/log", "").await;
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let text = captured.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("inferno::plugin")).collect();
     assert_eq!(lines.len(), 3, "{text}");
     for line in &lines {

@@ -1,8 +1,12 @@
 //! A plugin that does whatever a test asks of it, allowed or not. The path says what; the query has the arguments.
 
+mod files;
 mod misbehave;
+mod outside;
 mod report;
+mod stores;
 mod use_host;
+mod use_plugins;
 
 mod wit {
     wit_bindgen::generate!({
@@ -73,12 +77,23 @@ impl Guest for Probe {
             "too-large" => Err(ErrorCode::HttpRequestBodySize(Some(1))),
             // How often this instance has been asked: a fresh one says 1.
             "count" => Ok(text(200, &COUNT.fetch_add(1, Ordering::Relaxed).to_string())),
+            "files" => Ok(told(files::through_std(&query))),
+            "wasi-files" => Ok(told(files::through_wasi(&query).await)),
+            "fetch" => Ok(told(outside::fetch(&query).await)),
             "late-work" => Ok(use_host::late_work()),
             name => match use_host::call(name, &query, request).await {
                 Some(response) => Ok(response),
                 None => Ok(misbehave::call(name, &query).await),
             },
         }
+    }
+}
+
+/// What came of it, or with status 409 why not.
+fn told(outcome: Result<String, String>) -> Response {
+    match outcome {
+        Ok(body) => text(200, &body),
+        Err(why) => text(409, &why),
     }
 }
 

@@ -60,6 +60,18 @@ pub(crate) async fn call(name: &str, query: &Query) -> Response {
         "short" => respond(200, &[("content-length", b"10".to_vec())], async |mut out| {
             out.write_all(b"half".to_vec()).await;
         }),
+        "log-flood" => {
+            for _ in 0..query.number("lines").unwrap_or(u64::MAX) {
+                log::log(log::Level::Trace, "again", &[]);
+            }
+            text(200, "logged")
+        }
+        "print-flood" => {
+            for _ in 0..query.number("lines").unwrap_or(u64::MAX) {
+                print();
+            }
+            text(200, "printed")
+        }
         // Never stops writing.
         "endless" => {
             respond(200, &[], async |mut out| while out.write_all(vec![b'x'; 64 << 10]).await.is_empty() {})
@@ -71,6 +83,11 @@ pub(crate) async fn call(name: &str, query: &Query) -> Response {
 #[expect(clippy::panic, reason = "that is what it is for")]
 fn crash() -> ! {
     panic!("the probe was told to panic")
+}
+
+#[expect(clippy::print_stdout, reason = "the host is to count it")]
+fn print() {
+    println!("again");
 }
 
 fn spin() -> ! {

@@ -3,7 +3,7 @@
 use crate::wit::inferno::host::types::Error;
 use crate::wit::inferno::host::{inference, kv, log, models, settings};
 use crate::wit::wasi::http::types::{Request, Response};
-use crate::{Query, read, report, respond, text};
+use crate::{Query, read, report, respond, stores, text, use_plugins};
 
 /// Does it, if it is a call of this kind.
 pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<Response> {
@@ -36,7 +36,7 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
             Ok("logged".to_owned())
         }
         "surroundings" => Ok(report::surroundings()),
-        _ => return None,
+        _ => stores::call(name, query).or_else(|| use_plugins::call(name, query))?,
     };
     Some(match result {
         Ok(body) => text(200, &body),
@@ -54,10 +54,9 @@ fn refused(error: &Error) -> Response {
     text(409, &report::error(error))
 }
 
-async fn asked(query: &Query, request: Request) -> inference::Request {
+fn asked(query: &Query, body: &[u8]) -> inference::Request {
     let wanted = inference::Request::new(&query.text("model"));
-    let body = read(request).await.unwrap_or_default();
-    wanted.message(inference::Role::User, &String::from_utf8_lossy(&body));
+    wanted.message(inference::Role::User, &String::from_utf8_lossy(body));
     if let Some(tokens) = query.number("tokens") {
         wanted.max_tokens(u32::try_from(tokens).unwrap_or(u32::MAX));
     }
@@ -65,14 +64,19 @@ async fn asked(query: &Query, request: Request) -> inference::Request {
 }
 
 async fn complete(query: &Query, request: Request) -> Result<String, Error> {
-    let whole = inference::complete(asked(query, request).await)?;
+    let body = read(request).await.unwrap_or_default();
+    let mut whole = inference::complete(asked(query, &body))?;
+    for _ in 1..query.number("times").unwrap_or(1) {
+        whole = inference::complete(asked(query, &body))?;
+    }
     let usage = whole.usage();
     Ok(format!("{}\n{:?} {}+{}", whole.text(), whole.finish(), usage.prompt_tokens, usage.output_tokens))
 }
 
 async fn generate(query: &Query, request: Request) -> Response {
     let stop_after = query.number("stop-after");
-    let (mut pieces, end) = match inference::generate(asked(query, request).await).await {
+    let body = read(request).await.unwrap_or_default();
+    let (mut pieces, end) = match inference::generate(asked(query, &body)).await {
         Ok(started) => started,
         Err(error) => return refused(&error),
     };

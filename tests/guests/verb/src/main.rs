@@ -26,6 +26,10 @@ fn main() -> ExitCode {
         Some("spin") => loop {
             std::hint::spin_loop();
         },
+        Some("print") => {
+            let mut out = std::io::stdout();
+            succeeds_if((0..100).all(|_| out.write_all(b"0123456789abcdef0123456789abcdef\n").is_ok()))
+        }
         Some("stdin") => {
             let mut text = String::new();
             succeeds_if(std::io::stdin().read_to_string(&mut text).is_ok())

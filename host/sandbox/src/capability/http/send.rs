@@ -53,14 +53,15 @@ pub(super) async fn send(
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(answer.map_err(Error::from));
             }
-            if let Some(open) = &mut connection {
-                let ended = ready!(Pin::new(open).poll(cx));
-                connection = None;
-                if let Err(error) = ended {
-                    return Poll::Ready(Err(error.into()));
-                }
+            let Some(open) = &mut connection else { return Poll::Pending };
+            let ended = ready!(Pin::new(open).poll(cx));
+            connection = None;
+            // Many servers end a connection without a farewell; what counts is whether they have answered.
+            match (answer.as_mut().poll(cx), ended) {
+                (Poll::Ready(Ok(answer)), _) => Poll::Ready(Ok(answer)),
+                (_, Err(error)) | (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error.into())),
+                (Poll::Pending, Ok(())) => Poll::Pending,
             }
-            answer.as_mut().poll(cx).map_err(Error::from)
         })
         .await
     };

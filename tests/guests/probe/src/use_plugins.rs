@@ -1,0 +1,45 @@
+//! Calls of other plugins.
+
+use crate::Query;
+use crate::wit::inferno::host::plugins;
+use crate::wit::inferno::host::types::Error;
+use crate::wit::inferno::host::work::{Item, Sample};
+
+/// Does it, if it is a call of this kind.
+pub(crate) fn call(name: &str, query: &Query) -> Option<Result<String, Error>> {
+    Some(match name {
+        "playing" => plugins::playing(&query.text("role")).map(|names| names.join(" ")),
+        "judge" => judge(query),
+        "step" => step(query),
+        _ => return None,
+    })
+}
+
+/// The configuration: a JSON string, in which `+` stands for a space.
+fn config(query: &Query) -> String {
+    format!("\"{}\"", query.text("config").replace('+', " "))
+}
+
+fn judge(query: &Query) -> Result<String, Error> {
+    let sample = |answer: &str| Sample {
+        prompt: "p".to_owned(),
+        answer: answer.to_owned(),
+        expected: Some("yes".to_owned()),
+    };
+    let samples = [sample("yes"), sample("no")];
+    let verdicts = plugins::judge(&query.text("plugin"), &config(query), &samples)?;
+    Ok(verdicts.iter().map(|verdict| verdict.pass.to_string()).collect::<Vec<_>>().join(" "))
+}
+
+/// Two batches of one item each, and what was kept.
+fn step(query: &Query) -> Result<String, Error> {
+    let step = plugins::open_step(&query.text("plugin"), &config(query))?;
+    let mut seen = Vec::new();
+    for id in ["1", "2"] {
+        let item = Item { id: id.to_owned(), data: format!("\"{id}\"") };
+        seen.push(format!("{:?}", step.process(&[item])?));
+    }
+    seen.push(format!("{:?}", step.finish()?));
+    let again = step.process(&[]).err().map(|error| error.message);
+    Ok(format!("{}\n{again:?}", seen.join("\n")))
+}
