@@ -125,6 +125,31 @@ pub fn revoke(held: &Capabilities, words: &[Word]) -> Result<Capabilities, Error
     from_table(table)
 }
 
+/// The same for what the user did not look at, such as the grant of an older version: what is not held is passed over,
+/// and where only some of a capability could stay, none of it does.
+pub(crate) fn cut(held: &Capabilities, words: &[Word]) -> Result<Capabilities, Error> {
+    let mut table = to_table(held)?;
+    for word in words {
+        let (key, kind) = (word.key, word.kind()?);
+        let Some(value) = table.get(key) else { continue };
+        let less = match &word.what {
+            What::All => Ok(value.clone()),
+            What::Text(text) => kind.pick(text, value),
+            What::Value(less) => Ok(less.clone()),
+        };
+        let rest = match less {
+            Ok(less) if word.what != What::All && !kind.meets(value, &less) => continue,
+            Ok(less) if word.what != What::All => kind.without(value, &less).unwrap_or_default(),
+            _ => None,
+        };
+        match rest {
+            Some(rest) => table.insert(key.to_owned(), rest),
+            None => table.remove(key),
+        };
+    }
+    from_table(table)
+}
+
 /// A grant for a version that asks for no more than the one before: what that one held, less what is no longer asked.
 pub(crate) fn carried(asked: &Capabilities, held: &Capabilities) -> Result<Capabilities, Error> {
     let (asked, mut table) = (to_table(asked)?, to_table(held)?);
@@ -214,6 +239,18 @@ mod tests {
             error.to_string().ends_with("granted: inference=small-*, inference=small-1, inference=big"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_nobody_looked_at_keeps_nothing_in_doubt() {
+        let held = caps("inference = { models = ['small-*', 'big'] }\nkv = true\nmodels = true");
+        let check = |list: &[&str], expect: &str| assert_eq!(cut(&held, &words(list)).unwrap(), caps(expect));
+        check(
+            &["inference=big", "secrets", "inference=other"],
+            "inference = { models = ['small-*'] }\nkv = true\nmodels = true",
+        );
+        check(&["inference=small-1", "kv"], "models = true");
+        check(&["inference="], "kv = true\nmodels = true");
     }
 
     #[test]

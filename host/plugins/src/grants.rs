@@ -29,6 +29,13 @@ pub struct Holder<'a> {
     pub tenant: Option<&'a str>,
 }
 
+impl Holder<'_> {
+    /// The same for every tenant without an entry of its own.
+    pub(crate) fn for_all(self) -> Self {
+        Self { tenant: None, ..self }
+    }
+}
+
 /// What the entry for this holder gives; `None` without an entry. `file` is the name of the file, for errors.
 pub fn held_in(file: &str, text: &str, holder: Holder<'_>) -> Result<Option<Capabilities>, Error> {
     Grants::parse(file, text)?;

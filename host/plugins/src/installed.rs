@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use inferno_sandbox::{Capabilities, Origin, Package};
 
-use crate::consent::{Word, grant, revoke};
+use crate::consent::{Word, cut, grant, revoke};
 use crate::disk::{Disk, read_bytes, read_text};
 use crate::error::{Error, ErrorKind};
 use crate::grants::{Holder, edit_grants, held_in};
@@ -111,37 +111,60 @@ impl Installed {
         tenant: Option<&str>,
         words: &[Word],
     ) -> Result<Capabilities, Error> {
-        self.change_grant(package, tenant, |held| grant(&package.manifest().asks, held, words))
+        let _guard = self.guard()?;
+        let (holder, held) = self.holds(package, tenant)?;
+        let given = grant(&package.manifest().asks, &held, words)?;
+        self.write_grants(|file, text| edit_grants(file, text, holder, Some(&given)))?;
+        Ok(given)
     }
 
-    /// Takes something back from a plugin, and returns what is left.
+    /// Takes something back from a plugin, and returns what is left. The other versions that are kept lose it too, so
+    /// that it does not come back with a rollback.
     pub fn revoke(
         &self,
         package: &Package,
         tenant: Option<&str>,
         words: &[Word],
     ) -> Result<Capabilities, Error> {
-        self.change_grant(package, tenant, |held| revoke(held, words))
+        let _guard = self.guard()?;
+        let lock = self.read_lock()?;
+        let (holder, held) = self.holds(package, tenant)?;
+        let left = revoke(&held, words)?;
+        self.write_grants(|file, text| {
+            let mut edited = edit_grants(file, text, holder, Some(&left))?;
+            let digests = lock.get(holder.plugin).into_iter().flat_map(Record::digests);
+            for digest in digests.filter(|digest| *digest != holder.digest) {
+                let other = Holder { digest, ..holder };
+                let own = held_in(file, text, other)?;
+                let Some(held) =
+                    own.map_or_else(|| held_in(file, text, other.for_all()), |own| Ok(Some(own)))?
+                else {
+                    continue;
+                };
+                let left = cut(&held, words)?;
+                if left != held {
+                    edited = edit_grants(file, &edited, other, Some(&left))?;
+                }
+            }
+            Ok(edited)
+        })?;
+        Ok(left)
     }
 
-    fn change_grant(
+    /// Whom a grant for this tenant is for, and what it begins with.
+    fn holds<'a>(
         &self,
-        package: &Package,
-        tenant: Option<&str>,
-        change: impl FnOnce(&Capabilities) -> Result<Capabilities, Error>,
-    ) -> Result<Capabilities, Error> {
-        let _guard = self.guard()?;
+        package: &'a Package,
+        tenant: Option<&'a str>,
+    ) -> Result<(Holder<'a>, Capabilities), Error> {
         let manifest = package.manifest();
-        let for_all = Holder { plugin: &manifest.plugin.name, digest: package.digest(), tenant: None };
-        let holder = Holder { tenant, ..for_all };
-        let held = match (self.held(holder)?, self.held(for_all)?) {
+        let holder = Holder { plugin: &manifest.plugin.name, digest: package.digest(), tenant };
+        let held = match (self.held(holder)?, self.held(holder.for_all())?) {
             (Some(held), _) | (None, Some(held)) => held,
             (None, None) if *package.origin() == Origin::Bundled => manifest.asks.clone(),
             (None, None) => Capabilities::default(),
         };
-        let given = change(&held)?;
-        self.write_grants(|file, text| edit_grants(file, text, holder, Some(&given)))?;
-        Ok(given)
+        Ok((holder, held))
     }
 
     fn held_by_all(&self, plugin: &str, digest: &str) -> Result<Capabilities, Error> {

@@ -36,7 +36,12 @@ impl Installed {
         let granted = match decision {
             Decision::Grant(granted) => granted,
             Decision::AsBefore if plan.needs_consent() => return Err(no_consent(&plan)),
-            Decision::AsBefore => carried(&plan.package.manifest().asks, &plan.held)?,
+            // As it is now: something may have been revoked since the plan was made.
+            Decision::AsBefore => {
+                let held =
+                    lock.get(&name).map(|record| self.held_by_all(&name, &record.active)).transpose()?;
+                carried(&plan.package.manifest().asks, &held.unwrap_or_default())?
+            }
             Decision::Wait => return self.keep_waiting(lock, plan),
         };
         // The time of the decision, not of the plan.
@@ -96,7 +101,8 @@ impl Installed {
         Ok(record)
     }
 
-    /// Lets the version serve that served before the active one, with what it was granted then.
+    /// Lets the version serve that served before the active one, with what it was granted then, less what was revoked
+    /// since.
     pub fn rollback(&self, name: &str) -> Result<Record, Error> {
         self.choose(name, |record| {
             let before = record.versions.iter().take_while(|version| version.digest != record.active).last();

@@ -313,6 +313,30 @@ fn grants_are_edited_in_words() {
 }
 
 #[test]
+fn what_was_revoked_does_not_come_back() {
+    let lab = lab();
+    let (all, kv) = ("kv = true\nmodels = true", ["kv".parse::<Word>().unwrap()]);
+    lab.install(incoming("1.0.0", all), all).unwrap();
+    lab.upgrade("1.1.0", all).unwrap();
+    let plan = lab.installed.plan(incoming("1.2.0", all), UNSIGNED).unwrap();
+    let package = lab.installed.package("acme").unwrap();
+    lab.installed.revoke(&package, Some("t"), &["models".parse().unwrap()]).unwrap();
+    lab.installed.revoke(&package, None, &kv).unwrap();
+    // Not with a plan that was made before.
+    lab.installed.commit(plan, Decision::AsBefore).unwrap();
+    assert_eq!((lab.active(), lab.held()), ("1.2.0".to_owned(), Some(caps("models = true"))));
+    // And not with an older version; for a tenant, neither.
+    lab.installed.rollback("acme").unwrap();
+    lab.installed.rollback("acme").unwrap();
+    assert_eq!((lab.active(), lab.held()), ("1.0.0".to_owned(), Some(caps("models = true"))));
+    let record = lab.installed.get("acme").unwrap();
+    for version in record.versions {
+        let of_tenant = lab.installed.held(Holder { tenant: Some("t"), ..holder(&version.digest) }).unwrap();
+        assert_eq!(of_tenant, Some(caps("kv = true")), "{}", version.version);
+    }
+}
+
+#[test]
 fn a_tenants_own_grant_goes_over_and_never_grows() {
     let lab = lab();
     let words = |list: &[&str]| list.iter().map(|word| word.parse().unwrap()).collect::<Vec<Word>>();
