@@ -37,7 +37,10 @@ impl State {
 
     /// Runs the work of another plugin in a task of its own: the engine takes no call inside a call on one thread. The
     /// task ends with the future. What the work has cost ends this call if it was too much.
-    async fn apart<R: Send + 'static>(&mut self, work: impl Future<Output = R> + Send + 'static) -> Result<R> {
+    async fn apart<R: Send + 'static>(
+        &mut self,
+        work: impl Future<Output = R> + Send + 'static,
+    ) -> Result<R> {
         let result = wasmtime_wasi::runtime::spawn(work).await;
         self.meter.check_charged()?;
         Ok(result)

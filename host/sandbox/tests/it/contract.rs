@@ -154,7 +154,8 @@ async fn what_is_wrong_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_counts_chunks_is_found_out() {
     let lab = Lab::new();
-    let case = "[[filter]]\nname='n'\ninput={path='/v1'}\nanswer={chunks=['ab', 'c']}\nexpect={answer='ab.c..'}";
+    let case =
+        "[[filter]]\nname='n'\ninput={path='/v1'}\nanswer={chunks=['ab', 'c']}\nexpect={answer='ab.c..'}";
     let report = report(&roles(&lab, "dots"), case).await;
     assert_eq!(
         problems(&report),
@@ -171,7 +172,7 @@ async fn the_examples_of_this_repository_are_well_formed() {
         if folder.join("plugin.toml").is_file() {
             let text = fs::read_to_string(folder.join("plugin.toml")).unwrap();
             Package::new(&text, b"".as_slice(), Origin::File(folder.clone())).unwrap();
-            Cases::read(&folder.join("tests")).unwrap();
+            Cases::read(&folder.join("cases")).unwrap();
         }
     }
 }

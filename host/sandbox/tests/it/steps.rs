@@ -122,11 +122,12 @@ async fn after_a_crash_the_step_is_over_and_the_plugin_is_not() {
 async fn computing_and_host_calls_are_renewed_for_each_batch() {
     let lab = Lab::new();
     // Each batch has half of what is allowed, with room for a busy machine.
-    let plugin = load(&lab, "[limits]\ncompute = '2s'\nhost_calls = 1000");
+    let plugin = load(&lab, "[limits]\ncompute = '2s'");
     let mut step = open(&plugin, "burn 500").await.unwrap();
     for _ in 0..6 {
         step.process(vec![item("1")]).await.unwrap();
     }
+    let plugin = load(&lab, "[limits]\nhost_calls = 1000");
     let mut step = open(&plugin, "call 300").await.unwrap();
     for _ in 0..6 {
         step.process(vec![item("1")]).await.unwrap();

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use inferno_sandbox::{Body, Caller};
-use inferno_server::{Config, Drained, Failure, Handler, Server};
+use inferno_server::{Config, Drained, Failure, Handler, Server, Source};
 use inferno_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -108,6 +108,17 @@ impl TestServer {
     pub(crate) fn with(config: Config, stubs: Vec<Stub>) -> Self {
         let store = Store::in_memory().unwrap();
         let server = Server::bind(config, stubs, store.clone()).unwrap();
+        Self::run(server, store)
+    }
+
+    /// With plugins that may change.
+    pub(crate) fn serving(config: Config, source: impl Source) -> Self {
+        let store = Store::in_memory().unwrap();
+        let server = Server::bind_to(config, source, store.clone()).unwrap();
+        Self::run(server, store)
+    }
+
+    fn run(server: Server, store: Store) -> Self {
         let addr = server.local_addr();
         let (shutdown, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.run(async move {
