@@ -7,8 +7,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
+use http::header::CONTENT_LENGTH;
 use http_body::{Frame, SizeHint};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use rustls::pki_types::ServerName;
@@ -42,6 +44,11 @@ pub(super) async fn send(
     };
     let (mut sender, connection) =
         timeout(connecting, connect).await.map_err(|_| Error::ConnectionTimeout)??;
+    // WASI cannot say that there is no body, and many servers take none in pieces here.
+    let bare = matches!(*request.method(), Method::GET | Method::HEAD);
+    if bare && !request.headers().contains_key(CONTENT_LENGTH) {
+        *request.body_mut() = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    }
     // What goes over the wire names the path only; the host stands in a header.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
