@@ -80,6 +80,7 @@
 //! | [`quota`] | budgets that the user set, reserved and settled | `quota = ["NAME"]` |
 //! | [`secrets`] | secrets that the user keeps | `secrets = ["NAME"]` |
 //! | [`settings`] | what the user set for this plugin | nothing |
+//! | [`web`] | HTTP requests to other machines | `http = ["https://api.example.com"]` |
 //! | [`log`] | lines in the host's log | nothing |
 //! | [`metrics`] | counters and histograms in the host's metrics | nothing |
 //!
@@ -115,5 +116,6 @@ pub mod quota;
 pub mod secrets;
 pub mod settings;
 pub mod step;
+pub mod web;
 
 pub use error::{Error, ErrorKind};
