@@ -90,6 +90,11 @@ pub(crate) fn roles(text: &str) -> Result<BTreeSet<String>, Error> {
         found.insert(match role.as_str() {
             "command" => "be a verb of the command line".to_owned(),
             "http" => "answer HTTP requests".to_owned(),
+            "filter" => "stand around http plugins as a filter".to_owned(),
+            "step" => "work on the records of pipelines".to_owned(),
+            "judge" => "score the answers of models".to_owned(),
+            "converter" => "turn models from one format into another".to_owned(),
+            "catalog" => "say what can be installed".to_owned(),
             _ => format!("play the role {}", visible(role)),
         });
         for (key, value) in value.as_table().into_iter().flatten() {
@@ -101,6 +106,10 @@ pub(crate) fn roles(text: &str) -> Result<BTreeSet<String>, Error> {
                     ("http", "mounts") => Some(format!("answer HTTP requests under {item}")),
                     // How refusals are worded is no power.
                     ("http", "error_body") => None,
+                    ("filter", "on_error") if item == "pass" => {
+                        Some("let requests and answers pass unseen when it fails".to_owned())
+                    }
+                    ("filter", "on_error") => None,
                     ("filter", "applies_to") => {
                         Some(format!("read and change requests and answers under {item}"))
                     }
@@ -159,5 +168,9 @@ mod tests {
         let mount = "[roles.http]\nmounts = ['/a']\nerror_body = 'x'";
         assert!(between(mount, &mount.replace("'/a'", "'/a', '/b'")).asks_for_more());
         assert!(between(mount, &mount.replace("'x'", "'y'")).is_empty());
+        let filter = "[roles.filter]\napplies_to = ['/v1']\non_error = 'refuse'";
+        let open = between(filter, &filter.replace("refuse", "pass"));
+        assert_eq!(open.roles_added, ["let requests and answers pass unseen when it fails"]);
+        assert!(open.asks_for_more() && open.roles_removed.is_empty());
     }
 }
