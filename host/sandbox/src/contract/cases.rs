@@ -1,4 +1,4 @@
-//! Recorded cases: the files `*.toml` and `*.json` in a plugin's `cases` folder, each with any number of cases.
+//! Recorded cases: the files `*.toml` and `*.json` in a plugin's `tests` folder, each with any number of cases.
 
 use std::collections::BTreeMap;
 use std::fs;

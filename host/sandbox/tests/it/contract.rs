@@ -172,7 +172,7 @@ async fn the_examples_of_this_repository_are_well_formed() {
         if folder.join("plugin.toml").is_file() {
             let text = fs::read_to_string(folder.join("plugin.toml")).unwrap();
             Package::new(&text, b"".as_slice(), Origin::File(folder.clone())).unwrap();
-            Cases::read(&folder.join("cases")).unwrap();
+            Cases::read(&folder.join("tests")).unwrap();
         }
     }
 }
