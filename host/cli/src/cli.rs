@@ -106,6 +106,7 @@ fn plugin(settings: &Settings, verb: Plugin, printer: Printer) -> Outcome {
         }
         Plugin::Remove { plugin } => commands::plugin_install::remove(settings, &plugin, printer),
         Plugin::Grant(words) => commands::plugin_grant::change(settings, &words, Direction::Grant, printer),
+        Plugin::Test(test) => commands::plugin_test::test(settings, &test, printer),
         Plugin::Watch(watch) => commands::plugin_watch::watch(settings, &watch, printer),
         Plugin::Explain(explain) => commands::plugin_explain::explain(settings, &explain, printer),
         Plugin::Call(call) => commands::plugin_call::call(settings, &call, printer),

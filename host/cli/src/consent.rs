@@ -5,14 +5,14 @@ use std::path::Path;
 use inferno_plugins::{Ask, Word, grant, within};
 use inferno_sandbox::{Capabilities, FileUse};
 
-use crate::args::plugin::Consent;
+use crate::args::plugin::Granting;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
 /// The word that stands for all that a plugin asks for.
 const ALL: &str = "all";
 
-impl Consent {
+impl Granting {
     /// The options make sense together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.grant.iter().any(|word| word == ALL) && !self.yes {

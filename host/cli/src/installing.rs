@@ -53,7 +53,7 @@ pub(crate) fn install(
     warnings: Warnings,
     printer: Printer,
 ) -> Result<Report, Failure> {
-    consent.check()?;
+    consent.granting.check()?;
     let installed = Installed::new(&settings.data_dir);
     let plan = plan(&installed, &incoming, consent)?;
     let _ = builder::checked(incoming, settings)?;
@@ -93,13 +93,13 @@ pub(crate) fn accept(
     consent: &Consent,
     printer: Printer,
 ) -> Result<Report, Failure> {
-    consent.check()?;
+    consent.granting.check()?;
     let installed = Installed::new(&settings.data_dir);
     let Waiting { name, version, asks, differences, held, package } = waiting;
     let asked = package.manifest().asks.clone();
     let added = &differences.asks_added;
-    let granted = if consent.says() {
-        Some(consent.granted(&asked, &held, &asks)?)
+    let granted = if consent.granting.says() {
+        Some(consent.granting.granted(&asked, &held, &asks)?)
     } else if printer.can_ask() {
         show(&name, &version.version, &differences.to_string(), printer);
         match printer.agrees("Let it serve?")? {
@@ -204,11 +204,11 @@ fn decide(plan: &Plan, consent: &Consent, printer: Printer) -> Result<Option<Dec
     if plan.change == Change::Same {
         return Ok(None);
     }
-    if !new && !plan.needs_consent() && !consent.says() {
+    if !new && !plan.needs_consent() && !consent.granting.says() {
         return Ok(Some(Decision::AsBefore));
     }
-    if consent.says() {
-        return Ok(Some(Decision::Grant(consent.granted(asked, &plan.held, &plan.asks)?)));
+    if consent.granting.says() {
+        return Ok(Some(Decision::Grant(consent.granting.granted(asked, &plan.held, &plan.asks)?)));
     }
     let nothing = Capabilities::default();
     if printer.can_ask() {

@@ -29,6 +29,9 @@ pub(crate) enum Plugin {
     /// Build at every change and install what came of it; a running server swaps it
     #[command(long_about = WATCH)]
     Watch(Watch),
+    /// Run a plugin's recorded cases and its roles' contracts, in the real sandbox
+    #[command(long_about = TEST)]
+    Test(Test),
     /// Say what a plugin is and what it could do; nothing is run
     Inspect {
         /// A packed file, or a folder with plugin.toml and plugin.wasm
@@ -83,6 +86,11 @@ const WATCH: &str = "Build at every change and install what came of it; a runnin
 What has begun in the server ends on the version that it began with. Grants go over to each new build that asks for no \
 more; one that asks for more is asked about, as with `inferno plugin upgrade`. The builds take the place of the version \
 that was installed before.";
+
+const TEST: &str = "Run a plugin's recorded cases and its roles' contracts, in the real sandbox.
+
+The cases are the *.toml and *.json files in the folder `tests`. The plugin is granted what the options say, and nothing \
+else. The status is 1 if a check fails.";
 
 const VERIFY: &str = "Check that a packed plugin is whole and who signed it.
 
@@ -210,6 +218,23 @@ pub(crate) struct Upgrade {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Consent")]
 pub(crate) struct Consent {
+    #[command(flatten)]
+    pub(crate) granting: Granting,
+    /// Install it although nobody signed it
+    #[arg(long)]
+    pub(crate) allow_unsigned: bool,
+    /// Install it although somebody else signed it than the version before, or nobody
+    #[arg(long)]
+    pub(crate) allow_signer_change: bool,
+    /// Install it although it is older than the version that serves
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+}
+
+/// What a plugin is granted.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Consent")]
+pub(crate) struct Granting {
     /// Grant this, such as `kv`, `inference=small-*` or `files=./papers:ro`; may be repeated. `all`, with --yes, is
     /// everything that it asks for
     #[arg(long, value_name = "WORD")]
@@ -220,15 +245,17 @@ pub(crate) struct Consent {
     /// Ask nothing
     #[arg(long, short = 'y')]
     pub(crate) yes: bool,
-    /// Install it although nobody signed it
-    #[arg(long)]
-    pub(crate) allow_unsigned: bool,
-    /// Install it although somebody else signed it than the version before, or nobody
-    #[arg(long)]
-    pub(crate) allow_signer_change: bool,
-    /// Install it although it is older than the version that serves
-    #[arg(long)]
-    pub(crate) allow_downgrade: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// The plugin's folder
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) granting: Granting,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 #[derive(Debug, Args)]

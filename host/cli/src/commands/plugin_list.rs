@@ -1,12 +1,13 @@
 //! `inferno plugin list`.
 
+use inferno_plugins::visible;
 use inferno_sandbox::{Capabilities, Origin, Source};
 use serde::Serialize;
 
 use crate::args::Json;
 use crate::failure::Outcome;
 use crate::plugins::{Installation, Installed};
-use crate::printer::{Printer, visible};
+use crate::printer::Printer;
 use crate::settings::Settings;
 
 /// A plugin as programs see it; `plugin info` adds to this.

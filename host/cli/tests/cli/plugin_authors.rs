@@ -19,6 +19,9 @@ fn author() -> User {
         .with("CARGO_HOME", &place("CARGO_HOME", ".cargo"))
         .with("RUSTUP_HOME", &place("RUSTUP_HOME", ".rustup"))
         .with("CARGO_TARGET_DIR", target.to_str().unwrap())
+        // How small a component becomes is not what is tested.
+        .with("CARGO_PROFILE_RELEASE_LTO", "off")
+        .with("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
 }
 
 /// Runs a tool of the author's in a folder below the working directory.
@@ -52,7 +55,10 @@ fn a_new_plugin_of_every_role_builds_and_its_test_passes() {
         let built = user.call(["plugin", "build", &name, "--json"]).json();
         assert_eq!(built["roles"], serde_json::json!([role]), "{built}");
         assert_eq!(built["warnings"], serde_json::json!([]), "{built}");
-        assert!(user.work().join(&name).join("plugin.wasm").is_file());
+        let report = user.call(["plugin", "test", &name, "--json"]).json();
+        assert_eq!(report["passed"], true, "{report}");
+        // Commands have no cases: they are run.
+        assert_eq!(report["cases"].as_u64() > Some(0), role != "command", "{report}");
     }
     let refusal = user.call(["plugin", "new", "acme-step", "--role", "step"]).refusal(2);
     assert!(refusal.contains("is there already"), "{refusal}");
@@ -107,6 +113,17 @@ fn a_role_is_played_by_hand() {
     let refusal =
         user.call_with(["plugin", "call", "acme-judge", "--role", "step"], br#"{ "items": [] }"#).refusal(1);
     assert!(refusal.contains("does not play the role step"), "{refusal}");
+}
+
+#[test]
+fn a_plugin_that_breaks_its_contract_fails_its_test() {
+    let user = author();
+    user.call(["plugin", "new", "acme", "--role", "step"]).product();
+    edit(&user, "acme/src/lib.rs", "item.with(&data)", "Item::new(\"other\", &data)");
+    user.call(["plugin", "build", "acme"]).product();
+    let done = user.call(["plugin", "test", "acme"]);
+    assert_eq!(done.status, Some(1), "{done:#?}");
+    assert!(done.out.contains("FAILED") && done.out.contains("keeps its id"), "{done:#?}");
 }
 
 #[test]

@@ -298,12 +298,12 @@ fn an_address_that_claims_too_much_is_not_read_to_its_end() {
 #[test]
 fn what_is_bundled_is_granted_and_revoked_like_any_other() {
     let user = User::new();
-    user.call(["plugin", "revoke", "gateway", "kv"]).product();
+    user.call(["plugin", "revoke", "gateway", "models"]).product();
     let info = user.call(["plugin", "info", "gateway", "--json"]).json();
-    assert_eq!((&info["granted_by"], &info["granted"]["kv"]), (&json!("user"), &json!(false)));
-    assert_eq!(info["granted"]["models"], true);
-    user.call(["plugin", "grant", "gateway", "kv"]).product();
-    assert_eq!(granted(&user, "gateway")["kv"], true);
+    assert_eq!((&info["granted_by"], &info["granted"]["models"]), (&json!("user"), &json!(false)));
+    assert_eq!(info["granted"]["inference"]["models"], json!(["*"]));
+    user.call(["plugin", "grant", "gateway", "models"]).product();
+    assert_eq!(granted(&user, "gateway")["models"], true);
     let refusal = user.call(["plugin", "remove", "gateway"]).refusal(1);
     assert!(refusal.contains("plugins.gateway.enabled = false"), "{refusal}");
 }

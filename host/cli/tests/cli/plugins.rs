@@ -40,11 +40,13 @@ fn the_bundled_gateway_is_a_plugin_like_any_other() {
             "digest",
             "enabled",
             "granted_by",
+            "installed",
             "name",
             "path",
             "replaces_bundled",
             "roles",
             "version",
+            "waiting",
         ]
     );
     assert_eq!(
@@ -78,14 +80,9 @@ fn a_folder_replaces_the_bundled_plugin_and_is_granted_nothing_by_that() {
     let info = user.call(["plugin", "info", "gateway", "--json"]).json();
     assert_eq!((&info["version"], &info["replaces_bundled"]), (&json!("9.9.9"), &json!(true)));
     assert_eq!((&info["granted_by"], &info["granted"]["kv"]), (&json!("nobody"), &json!(false)));
-    // The text that is shown is the entry that grants it.
     let shown = user.call(["plugin", "info", "gateway"]).product();
-    let entry: String = shown
-        .lines()
-        .skip_while(|line| !line.contains("[[grant]]"))
-        .map(|line| format!("{}\n", line.trim()))
-        .collect();
-    let user = user.file(".local/share/inferno/grants.toml", entry);
+    assert!(shown.contains("`inferno plugin grant gateway WORD`"), "{shown}");
+    user.call(["plugin", "grant", "gateway", "kv"]).product();
     let info = user.call(["plugin", "info", "gateway", "--json"]).json();
     assert_eq!((&info["granted_by"], &info["granted"]["kv"]), (&json!("user"), &json!(true)));
 }
