@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
-use crate::shell::{self, command};
+use crate::shell::{self, command, target};
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     crate::setup::run()?;
-    // The integration tests drive the real program; cargo builds a package's binaries only for its own tests.
-    shell::run(&mut command("cargo build --package inferno"))?;
-    shell::run(command("cargo test --workspace").args(args))
+    // The program's own tests make cargo build it along. Building it by itself would resolve other features, and so
+    // compile the engine a second time.
+    let program = target().join("debug").join("inferno");
+    shell::run(command("cargo test --workspace").args(args).env("INFERNO_TEST_BINARY", program))
 }
