@@ -6,6 +6,7 @@ mod backends;
 mod bad_models;
 mod bad_requests;
 mod clients;
+mod hostile;
 mod lifecycle;
 mod plugins;
 mod quick_start;
