@@ -30,7 +30,7 @@ enum Bench {
     Direct { model: PathBuf, threads: i32, context: u32, sequences: u32 },
     /// One process of idle instances, which `plugins` starts
     #[command(hide = true)]
-    Idle { side: plugins::Side, home: PathBuf },
+    Idle { side: plugins::Side, home: PathBuf, plugin: PathBuf },
 }
 
 fn main() -> Result<()> {
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
         Bench::Direct { model, threads, context, sequences } => {
             direct::serve(&model, threads, context, sequences)
         }
-        Bench::Idle { side, home } => runtime()?.block_on(plugins::serve_idle(side, &home)),
+        Bench::Idle { side, home, plugin } => runtime()?.block_on(plugins::serve_idle(side, &home, &plugin)),
         Bench::Plugins => {
             let target = target()?;
             let rows = runtime()?.block_on(plugins::run(&target))?;

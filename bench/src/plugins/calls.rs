@@ -20,8 +20,8 @@ const CALLS: u32 = 16;
 const METHOD: &str = "POST";
 const PATH: &str = "/v1/chat/completions";
 /// Iterations of a round.
-const FRESH: u32 = 500;
-const WARM: u32 = 5_000;
+const FRESH: u32 = 40;
+const WARM: u32 = 400;
 
 /// Measures them.
 pub(crate) async fn rows(folders: &Folders) -> Result<Vec<Row>> {
@@ -127,9 +127,8 @@ fn prompt() -> String {
     let text = "The quick brown fox, who lives near the river, wrote to everyone that it would be late. ";
     let (before, after) = (text.repeat(10), text.repeat(11));
     let content = format!("{before}Write to jo@example.com {after}or to ann.lee@mail.example.org. ");
-    let body = format!(
-        r#"{{"model":"storyteller","stream":true,"messages":[{{"role":"user","content":"{content:<1970}"}}]}}"#
-    );
-    debug_assert_eq!(body.len(), 2048, "the prompt is of 2 KB");
-    body
+    let head = r#"{"model":"storyteller","stream":true,"messages":[{"role":"user","content":""#;
+    let end = r#""}]}"#;
+    let width = 2048 - head.len() - end.len();
+    format!("{head}{content:<width$}{end}")
 }

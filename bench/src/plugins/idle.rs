@@ -29,25 +29,24 @@ pub(crate) enum Side {
 }
 
 /// Measures both sides.
-pub(crate) fn row(home: &Path) -> Result<Row> {
-    let (mut of_ours, mut of_plain) = (Vec::new(), Vec::new());
-    for _ in 0..PROCESSES {
-        of_ours.push(measure(home, Side::Ours)?);
-        of_plain.push(measure(home, Side::Plain)?);
-    }
-    Ok(Row::versus(
-        "redact-filter: memory of an idle instance, of 1,000; vs plain wasmtime, pooled",
-        percentile(&mut of_ours, 0.5),
-        "KiB",
-        percentile(&mut of_plain, 0.5),
-    )
-    .aim("<= 21.5 KiB"))
+pub(crate) fn rows(home: &Path) -> Result<Vec<Row>> {
+    let Folders { pass, redact, .. } = Folders::new(home);
+    let row = |name: &str, plugin: &Path| -> Result<Row> {
+        let (mut of_ours, mut of_plain) = (Vec::new(), Vec::new());
+        for _ in 0..PROCESSES {
+            of_ours.push(measure(home, plugin, Side::Ours)?);
+            of_plain.push(measure(home, plugin, Side::Plain)?);
+        }
+        let title = format!("{name}: memory of an idle instance, of 1,000; vs plain wasmtime, pooled");
+        Ok(Row::versus(title, percentile(&mut of_ours, 0.5), "KiB", percentile(&mut of_plain, 0.5)))
+    };
+    Ok(vec![row("small plugin", &pass)?.aim("<= 21.5 KiB"), row("redact-filter", &redact)?])
 }
 
-fn measure(home: &Path, side: Side) -> Result<f64> {
+fn measure(home: &Path, plugin: &Path, side: Side) -> Result<f64> {
     let name = side.to_possible_value().context("each side has a name")?;
-    let output =
-        Command::new(std::env::current_exe()?).arg("idle").arg(name.get_name()).arg(home).output()?;
+    let mut process = Command::new(std::env::current_exe()?);
+    let output = process.arg("idle").arg(name.get_name()).arg(home).arg(plugin).output()?;
     if !output.status.success() {
         bail!("measuring memory: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -55,16 +54,16 @@ fn measure(home: &Path, side: Side) -> Result<f64> {
     text.trim().parse().with_context(|| format!("measuring memory gave {text:?}"))
 }
 
-/// Makes the instances and says how many KiB of memory each one adds.
+/// Makes instances of the plugin in this folder and says how many KiB of memory each one adds.
 #[expect(clippy::print_stdout, reason = "one number is how the benchmark reads it")]
-pub(crate) async fn serve(side: Side, home: &Path) -> Result<()> {
+pub(crate) async fn serve(side: Side, home: &Path, plugin: &Path) -> Result<()> {
     let folders = Folders::new(home);
     let data = Bytes::from_static(b"x");
     // One more comes and goes first, so that what all share is there.
     let added = match side {
         Side::Ours => {
             let sandbox = Sandbox::new(ours::config(&folders.our_cache, INSTANCES), ours::services()?)?;
-            let plugin = ours::load(&sandbox, &folders.redact)?;
+            let plugin = ours::load(&sandbox, plugin)?;
             plugin.filter(caller()).await?.chunk(data.clone(), false).await?;
             let before = resident()?;
             let mut idle = Vec::new();
@@ -76,7 +75,7 @@ pub(crate) async fn serve(side: Side, home: &Path) -> Result<()> {
             resident()? - before
         }
         Side::Plain => {
-            let plugin = Plain::new(&folders.plain_cache, INSTANCES)?.load(&folders.redact)?;
+            let plugin = Plain::new(&folders.plain_cache, INSTANCES)?.load(plugin)?;
             plugin.filter().await?.chunk(&data, false).await?;
             let before = resident()?;
             let mut idle = Vec::new();

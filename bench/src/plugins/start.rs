@@ -12,11 +12,13 @@ use inferno_sandbox::Sandbox;
 use super::components::Folders;
 use super::ours::{self, caller};
 use super::plain::Plain;
-use super::{ROUNDS, alternate};
+use super::{QUARTER, alternate};
 use crate::report::{Row, percentile};
 
 /// The defaults of the product.
 const CALLS: u32 = 128;
+/// Starts of each side, alternating.
+const STARTS: usize = 25;
 
 /// Measures both ways to begin.
 pub(crate) async fn rows(folders: &Folders) -> Result<Vec<Row>> {
@@ -24,7 +26,7 @@ pub(crate) async fn rows(folders: &Folders) -> Result<Vec<Row>> {
     let data = Bytes::from_static(b"x");
     let our_config = || ours::config(&folders.our_cache, CALLS);
     let (mut of_ours, mut of_plain) = (Vec::new(), Vec::new());
-    for number in 0..=ROUNDS {
+    for number in 0..=STARTS {
         let begin = Instant::now();
         let sandbox = Sandbox::new(our_config(), services.clone())?;
         let plugin = ours::load(&sandbox, &folders.redact)?;
@@ -46,12 +48,12 @@ pub(crate) async fn rows(folders: &Folders) -> Result<Vec<Row>> {
             of_plain.push(peer.as_secs_f64() * 1e3);
         }
     }
-    let cold = (percentile(&mut of_ours, 0.5), percentile(&mut of_plain, 0.5));
+    let cold = (percentile(&mut of_ours, QUARTER), percentile(&mut of_plain, QUARTER));
 
     let sandbox = Sandbox::new(our_config(), services)?;
     let plain = Plain::new(&folders.plain_cache, CALLS)?;
     let warm = alternate(
-        5,
+        1,
         async || {
             let plugin = ours::load(&sandbox, &folders.redact)?;
             plugin.filter(caller()).await?.chunk(data.clone(), false).await?;

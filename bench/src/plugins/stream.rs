@@ -16,7 +16,7 @@ use super::plain::bindings::exports::inferno::plugin::filter as plain;
 use crate::report::Row;
 
 const CALLS: u32 = 16;
-/// Tokens of an answer.
+/// Tokens of an answer, and of a round.
 const TOKENS: u32 = 1_000;
 const SSE: &str = "text/event-stream";
 /// An event with one token, as the gateway writes it.
