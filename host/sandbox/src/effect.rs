@@ -2,9 +2,9 @@
 //! write where.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::ask::{Access, Capabilities, Need, quoted};
+use crate::ask::{Access, Capabilities, FileUse, Need, quoted};
 use crate::grant::{Granted, Source};
 
 /// A refusal: what happened, and what to write where.
@@ -67,8 +67,38 @@ impl Effect {
         })
     }
 
+    /// Writes down which folders the plugin will not find: it cannot be told when it looks for them, since WASI only
+    /// says that there is no such file.
+    pub(crate) fn tell_missing_folders(&self) {
+        let missing = |asked: &&FileUse| self.folders().all(|(path, ..)| path != asked.path);
+        for asked in self.asked.files.iter().filter(missing) {
+            let host = Some(PathBuf::from("/the/folder/that/is/meant"));
+            let mut granted = self.granted.given.clone();
+            granted.files.push(FileUse { host, why: None, ..asked.clone() });
+            let (plugin, path) = (&self.plugin, &asked.path);
+            tracing::info!(
+                target: "inferno::denied",
+                plugin,
+                hint = self.entry(&granted),
+                "plugin \"{plugin}\" asks for a folder as {path:?}, which the user has not granted: it will find none there"
+            );
+        }
+    }
+
+    /// What to write into the grants file so that all this is granted.
+    fn entry(&self, given: &Capabilities) -> String {
+        let tenant = self.granted.tenant.as_ref().map(|tenant| format!("tenant = {}\n", quoted(tenant)));
+        format!(
+            "[[grant]]\nplugin = {}\ndigest = \"{}\"\n{}{}",
+            quoted(&self.plugin),
+            self.digest,
+            tenant.unwrap_or_default(),
+            given.to_toml()
+        )
+    }
+
     fn denial(&self, call: &str, need: Need<'_>, asked: bool, granted: bool) -> Denial {
-        let Self { plugin, digest, .. } = self;
+        let plugin = &self.plugin;
         let what = match need {
             Need::Inference(model) => format!("the use of model \"{model}\""),
             Need::Models => "the list of models".to_owned(),
@@ -93,15 +123,8 @@ impl Effect {
             let _ = write!(hint, "its plugin.toml would need:\n[asks]\n{}", self.asked.with(need).to_toml());
         }
         if !granted {
-            let tenant = self.granted.tenant.as_ref().map(|tenant| format!("tenant = {}\n", quoted(tenant)));
             let lead = if asked { "this in grants.toml grants it" } else { "and then grants.toml" };
-            let _ = write!(
-                hint,
-                "{lead}:\n[[grant]]\nplugin = {}\ndigest = \"{digest}\"\n{}{}",
-                quoted(plugin),
-                tenant.unwrap_or_default(),
-                self.granted.given.with(need).to_toml()
-            );
+            let _ = write!(hint, "{lead}:\n{}", self.entry(&self.granted.given.with(need)));
         }
         Denial {
             message: format!("plugin \"{plugin}\" called {call}, which needs {what}: {half}"),

@@ -161,6 +161,11 @@ impl Sandbox {
         &self.registry
     }
 
+    /// Figures about plugins, and those that they report.
+    pub fn metrics(&self) -> &Metrics {
+        &self.services.metrics
+    }
+
     /// Makes a plugin ready for calls. `setup` is what the user set for it; settings alone will do.
     ///
     /// Compiling a component that is not in the cache takes from a fraction of a second to some seconds, and blocks.
@@ -196,6 +201,7 @@ impl Sandbox {
             };
             let (plugin, digest) = (name.clone(), package.digest().to_owned());
             let effect = Effect { plugin, digest, asked: manifest.asks.clone(), granted };
+            effect.tell_missing_folders();
             let Own { settings, quota } = setup.of(tenant);
             Arc::new(Shared {
                 folders: Folder::all(&effect),

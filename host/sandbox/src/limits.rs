@@ -253,25 +253,19 @@ impl Limit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Memory => "linear memory of the instance",
-            Self::Compute => {
-                "time in which the plugin's code, or the host on its behalf, computes; waiting does not count"
-            }
+            Self::Compute => "time computing; waiting does not count",
             Self::Wall => "time from the call to the end of its answer, waits included",
             Self::HostCalls => "calls into the host",
-            Self::HostCallData => {
-                "data that one call into the host may hand over, and that requests being built may hold"
-            }
-            Self::TableElements => "elements of all tables of the instance together",
-            Self::Tables => "tables of the instance",
-            Self::Instances => "core modules that the component may instantiate",
+            Self::HostCallData => "data that one call into the host hands over",
+            Self::TableElements => "elements of all tables",
+            Self::Tables => "tables",
+            Self::Instances => "core modules in the component",
             Self::BytesReturned => {
                 "what the plugin gives back: an answer's body, outcomes, what a command prints"
             }
             Self::LogLines => "lines in the log, printed ones included",
-            Self::ModelTokens => {
-                "tokens that models write for the plugin; those of a request under way count as written"
-            }
-            Self::ConcurrentCalls => "calls of the plugin at the same time",
+            Self::ModelTokens => "tokens that models write for the plugin",
+            Self::ConcurrentCalls => "calls of this plugin at the same time",
         }
     }
 
@@ -361,6 +355,16 @@ mod tests {
         for row in &table {
             let default = &fields[row.key];
             assert_eq!(default.as_str().map_or_else(|| default.to_string(), str::to_owned), row.calls);
+        }
+    }
+
+    #[test]
+    fn the_documentation_shows_the_table() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/plugins.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        for LimitRow { key, meaning, calls, commands } in Limits::table() {
+            let line = format!("| `{key}` | {meaning} | {calls} | {commands} |");
+            assert!(text.lines().any(|found| found == line), "docs/src/plugins.md lacks\n{line}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `inferno:host/inference`: running models. Needs the `inference` grant for the model's name.
 
+mod tokens;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,8 +19,8 @@ use super::bindings::inferno::host::inference::{self, FinishReason, Role};
 use super::bindings::inferno::host::types::Error;
 use super::models;
 use crate::ask::Need;
-use crate::meter::{Meter, Reached};
 use crate::state::{Host, Shared, State};
+use tokens::Tokens;
 
 /// A request that a plugin is putting together.
 #[derive(Default)]
@@ -49,27 +51,6 @@ struct Admitted {
     tokens: Tokens,
 }
 
-/// For how many tokens a model that is not loaded yet is taken to have room.
-const UNKNOWN_ROOM: u32 = 128 << 10;
-
-/// Tokens that are set aside for a request. Those that were not written go back when it goes away.
-struct Tokens {
-    meter: Arc<Meter>,
-    unwritten: u64,
-}
-
-impl Tokens {
-    fn written(&mut self, tokens: u64) {
-        self.unwritten = self.unwritten.saturating_sub(tokens);
-    }
-}
-
-impl Drop for Tokens {
-    fn drop(&mut self) {
-        self.meter.release_tokens(self.unwritten);
-    }
-}
-
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     inference::add_to_linker::<_, Host>(linker, |state| state)
 }
@@ -98,24 +79,6 @@ impl State {
         };
         let tokens = self.set_aside(&model, &mut work)?;
         Ok(Ok(Admitted { model, work, tokens }))
-    }
-
-    /// Sets the tokens aside that the model may write, which is never more than its context has room for.
-    fn set_aside(&self, model: &str, work: &mut Generate) -> Result<Tokens, Reached> {
-        let loaded = self.shared.services.inference.loaded();
-        let room = loaded.iter().find(|loaded| loaded.name == model).map(|loaded| loaded.info.context);
-        let reserved = match work.max_tokens {
-            Some(wanted) => room.map_or(wanted, |room| wanted.min(room)).into(),
-            None => {
-                let left = u32::try_from(self.meter.tokens_left()).unwrap_or(u32::MAX);
-                let most = room.unwrap_or(UNKNOWN_ROOM).min(left);
-                // With nothing left, not even one token can be set aside, which says so.
-                work.max_tokens = Some(most.max(1));
-                most.max(1).into()
-            }
-        };
-        self.meter.reserve_tokens(reserved)?;
-        Ok(Tokens { meter: self.meter.clone(), unwritten: reserved })
     }
 
     fn ready(&self, request: Request) -> Result<(String, Generate), Error> {

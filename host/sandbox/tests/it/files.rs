@@ -9,6 +9,7 @@ use inferno_sandbox::{ErrorKind, Plugin};
 use tempfile::TempDir;
 
 use crate::lab::{Lab, ask, ask_for, ok};
+use crate::log::Captured;
 
 const ASKS: &str =
     "[asks]\nfiles = [{ path = '/docs', access = 'read', why = 'x' }, { path = '/out', access = 'write' }]\n";
@@ -294,4 +295,24 @@ async fn each_tenant_has_its_own_folder() {
     assert_eq!(read("b", "a.txt").await.0, 409);
     assert_eq!(read("a", "key").await.0, 409);
     assert_eq!(read("c", "a.txt").await.0, 409);
+}
+
+#[tokio::test]
+async fn a_folder_that_was_not_granted_is_told_in_the_log() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(captured.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lab, tree) = (Lab::new(), Tree::new());
+    let docs = tree.grant("read", "write").replace(", { path = '/out'", "] #");
+    lab.granted(ASKS, &docs);
+    let text = captured.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("inferno::denied")).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(lines[0].contains("asks for a folder as \"/out\", which the user has not granted"), "{text}");
+    assert!(
+        lines[0].contains(
+            "path = \\\"/out\\\", host = \\\"/the/folder/that/is/meant\\\", access = \\\"write\\\""
+        ),
+        "{text}"
+    );
 }
