@@ -11,5 +11,6 @@ mod lifecycle;
 mod plugins;
 mod quick_start;
 mod sdks;
+mod ten_minutes;
 mod tidy;
 mod workers;
