@@ -12,7 +12,7 @@ use inferno_sandbox::Sandbox;
 use super::components::Folders;
 use super::ours::{self, caller};
 use super::plain::Plain;
-use super::{QUARTER, alternate};
+use super::{UNDISTURBED, alternate};
 use crate::report::{Row, percentile};
 
 /// The defaults of the product.
@@ -48,7 +48,7 @@ pub(crate) async fn rows(folders: &Folders) -> Result<Vec<Row>> {
             of_plain.push(peer.as_secs_f64() * 1e3);
         }
     }
-    let cold = (percentile(&mut of_ours, QUARTER), percentile(&mut of_plain, QUARTER));
+    let cold = (percentile(&mut of_ours, UNDISTURBED), percentile(&mut of_plain, UNDISTURBED));
 
     let sandbox = Sandbox::new(our_config(), services)?;
     let plain = Plain::new(&folders.plain_cache, CALLS)?;
