@@ -6,7 +6,7 @@ mod script;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use inferno_plugins::Incoming;
 use inferno_store::Store;
@@ -76,10 +76,10 @@ fn short_digest(path: &Path) -> String {
         .collect()
 }
 
-/// Runs a tool to its end. Its output goes to standard error, since it is not the product.
+/// Runs a tool to its end. What it has to say to people it says on standard error.
 fn run(command: &mut Command, missing: &str, failed: &str) -> Result<(), Failure> {
     let status =
-        command.stdout(io::stderr()).status().map_err(|error| not_started(command, &error, missing))?;
+        command.stdout(Stdio::null()).status().map_err(|error| not_started(command, &error, missing))?;
     if status.success() { Ok(()) } else { Err(Failure::new(failed)) }
 }
 

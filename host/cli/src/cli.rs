@@ -9,9 +9,10 @@ use crate::args::{self, Arguments, Verb};
 use crate::commands;
 use crate::commands::plugin_grant::Direction;
 use crate::failure::{Failure, Outcome};
-use crate::logging;
+use crate::logging::{self, Keep};
 use crate::printer::Printer;
 use crate::settings::{self, Environment, Override, Settings};
+use crate::uses::Uses;
 
 /// The whole program.
 pub fn main() -> ExitCode {
@@ -49,11 +50,14 @@ pub(crate) fn reference() -> Result<String, Failure> {
 
 fn perform(arguments: Arguments, printer: Printer) -> Outcome {
     let Arguments { global, verb } = arguments;
+    // To note every use costs time, so it is done only where that is what was asked for.
+    let uses = matches!(verb, Verb::Plugin(Plugin::Suggest(_))).then(Uses::default);
     let settings = |further: Vec<Override>| -> Result<Settings, Failure> {
         let mut overrides = global.overrides().map_err(Failure::usage)?;
         overrides.extend(further);
         let settings = Settings::resolve(&Environment::current()?, &overrides)?;
-        logging::start(settings.log_level, settings.log_format, Some(&settings.data_dir), printer);
+        let keep = Keep { denials: &settings.data_dir, uses: uses.clone() };
+        logging::start(settings.log_level, settings.log_format, Some(keep), printer);
         Ok(settings)
     };
     match verb {
@@ -76,7 +80,7 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
             commands::validate::validate(&validate, printer)
         }
         Verb::Bench(bench) => commands::bench::bench(&settings(vec![])?, &bench, printer),
-        Verb::Plugin(verb) => plugin(&settings(vec![])?, verb, printer),
+        Verb::Plugin(verb) => plugin(&settings(vec![])?, verb, uses.as_ref(), printer),
         Verb::Backend(args::Backend::List(json)) => {
             commands::backend_list::list(&settings(vec![])?, json, printer)
         }
@@ -88,7 +92,7 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
     }
 }
 
-fn plugin(settings: &Settings, verb: Plugin, printer: Printer) -> Outcome {
+fn plugin(settings: &Settings, verb: Plugin, uses: Option<&Uses>, printer: Printer) -> Outcome {
     match verb {
         Plugin::List(json) => commands::plugin_list::list(settings, json, printer),
         Plugin::Info { plugin, json } => commands::plugin_info::info(settings, &plugin, json, printer),
@@ -106,6 +110,9 @@ fn plugin(settings: &Settings, verb: Plugin, printer: Printer) -> Outcome {
         }
         Plugin::Remove { plugin } => commands::plugin_install::remove(settings, &plugin, printer),
         Plugin::Grant(words) => commands::plugin_grant::change(settings, &words, Direction::Grant, printer),
+        Plugin::Suggest(suggest) => {
+            commands::plugin_suggest::suggest(settings, &suggest, &uses.cloned().unwrap_or_default(), printer)
+        }
         Plugin::Test(test) => commands::plugin_test::test(settings, &test, printer),
         Plugin::Watch(watch) => commands::plugin_watch::watch(settings, &watch, printer),
         Plugin::Explain(explain) => commands::plugin_explain::explain(settings, &explain, printer),

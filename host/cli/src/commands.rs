@@ -19,6 +19,7 @@ pub(crate) mod plugin_list;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_pack;
 pub(crate) mod plugin_sign;
+pub(crate) mod plugin_suggest;
 pub(crate) mod plugin_test;
 pub(crate) mod plugin_watch;
 pub(crate) mod reference;

@@ -31,3 +31,4 @@ mod settings;
 mod signals;
 mod suggest;
 mod tenants;
+mod uses;

@@ -10,10 +10,18 @@ use tracing_subscriber::prelude::*;
 use crate::denials::{self, Recorder};
 use crate::printer::Printer;
 use crate::settings::{LogFormat, LogLevel};
+use crate::uses::{self, Uses};
 
-/// Turns the log on; once per process. With a data directory, what plugins are refused is kept there, whatever the
-/// level.
-pub(crate) fn start(level: LogLevel, format: LogFormat, data_dir: Option<&Path>, printer: Printer) {
+/// What is kept of what plugins do, whatever the level of the log.
+pub(crate) struct Keep<'a> {
+    /// What they are refused is written down here.
+    pub(crate) denials: &'a Path,
+    /// What they use is noted here.
+    pub(crate) uses: Option<Uses>,
+}
+
+/// Turns the log on; once per process.
+pub(crate) fn start(level: LogLevel, format: LogFormat, keep: Option<Keep<'_>>, printer: Printer) {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
@@ -32,9 +40,15 @@ pub(crate) fn start(level: LogLevel, format: LogFormat, data_dir: Option<&Path>,
         LogFormat::Json => layer.json().boxed(),
     };
     // A second call would be a fault of ours and changes nothing for the user: the first log stays.
-    let denials = data_dir.map(|folder| {
-        let only = Targets::new().with_target(denials::TARGET, LevelFilter::INFO);
-        Recorder::new(folder).with_filter(only)
-    });
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).with(denials).try_init();
+    let (denials, uses) = match keep {
+        Some(Keep { denials, uses }) => {
+            let only = |target, level| Targets::new().with_target(target, level);
+            let denials = Recorder::new(denials).with_filter(only(denials::TARGET, LevelFilter::INFO));
+            let uses = uses.map(|uses| uses.with_filter(only(uses::TARGET, LevelFilter::TRACE)));
+            (Some(denials), uses)
+        }
+        None => (None, None),
+    };
+    let _ =
+        tracing_subscriber::registry().with(layer.with_filter(filter)).with(denials).with(uses).try_init();
 }

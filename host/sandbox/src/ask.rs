@@ -94,6 +94,30 @@ pub(crate) enum Need<'a> {
     Plugin(&'a str),
 }
 
+impl Need<'_> {
+    /// The key in `[asks]`.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Inference(_) => "inference",
+            Self::Models => "models",
+            Self::Kv => "kv",
+            Self::Http(_) => "http",
+            Self::Secret(_) => "secrets",
+            Self::Quota(_) => "quota",
+            Self::Plugin(_) => "plugins",
+        }
+    }
+
+    /// What of it; nothing where there is nothing to choose.
+    pub(crate) fn item(self) -> String {
+        match self {
+            Self::Models | Self::Kv => String::new(),
+            Self::Http(target) => target.to_string(),
+            Self::Inference(name) | Self::Secret(name) | Self::Quota(name) | Self::Plugin(name) => name.to_owned(),
+        }
+    }
+}
+
 /// Which half of the overlap something stands in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {

@@ -27,7 +27,12 @@ impl Effect {
     /// Whether a call may go on.
     pub(crate) fn check(&self, call: &str, need: Need<'_>) -> Result<(), Denial> {
         let (asked, granted) = (self.asked.holds(need), self.granted.given.holds(need));
-        if asked && granted { Ok(()) } else { Err(self.denial(call, need, asked, granted)) }
+        if !(asked && granted) {
+            return Err(self.denial(call, need, asked, granted));
+        }
+        // Whoever listens can tell what the plugin needs; nobody does in a server.
+        tracing::trace!(target: "inferno::used", plugin = self.plugin, key = need.key(), item = %need.item());
+        Ok(())
     }
 
     /// Whether a call that needs this would go on.

@@ -72,6 +72,9 @@ pub(crate) enum Plugin {
     Revoke(Words),
     /// Say why calls of plugins were denied, and the lines that would allow them
     Explain(Explain),
+    /// Run a plugin, and propose the smallest manifest for what it used
+    #[command(long_about = SUGGEST)]
+    Suggest(Suggest),
     /// Have a plugin play a role once, by hand: JSON in, JSON out
     Call(Call),
 }
@@ -91,6 +94,12 @@ const TEST: &str = "Run a plugin's recorded cases and its roles' contracts, in t
 
 The cases are the *.toml and *.json files in the folder `tests`. The plugin is granted what the options say, and nothing \
 else. The status is 1 if a check fails.";
+
+const SUGGEST: &str = "Run a plugin, and propose the smallest manifest for what it used.
+
+A command is run with ARGUMENTS, as `inferno NAME` runs it; any other role is played with --input, as `inferno plugin call` \
+plays it. What the plugin asks for, or was granted, and did not use is named. One run shows what one run needs: look at \
+several before you take something away. How a plugin uses its folders, the host does not see.";
 
 const VERIFY: &str = "Check that a packed plugin is whole and who signed it.
 
@@ -293,4 +302,21 @@ pub(crate) struct Explain {
     pub(crate) last: usize,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Suggest {
+    /// A name from `inferno plugin list`
+    pub(crate) plugin: String,
+    /// The role that it is to play [default: command, else the one that it plays]
+    #[arg(long, value_name = "ROLE", value_parser = PossibleValuesParser::new(PLAYABLE))]
+    pub(crate) role: Option<String>,
+    /// The file with the input for a role other than command
+    #[arg(long, short = 'i', value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+    /// What a command is given, after `--`
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub(crate) arguments: Vec<String>,
 }

@@ -8,7 +8,7 @@ use inferno_store::DEFAULT_TENANT;
 use crate::cli;
 use crate::failure::{Failure, Outcome};
 use crate::host;
-use crate::plugins::{self, Installation};
+use crate::plugins::{self, Installation, Installed};
 use crate::settings::Settings;
 use crate::suggest;
 
@@ -38,6 +38,16 @@ pub(crate) fn external(settings: &Settings, words: Vec<OsString>) -> Outcome {
                 .map_err(|word| Failure::usage(format!("the argument {word:?} is not valid UTF-8")))
         })
         .collect::<Result<Vec<String>, Failure>>()?;
+    run(settings, &installation, plugin, arguments)
+}
+
+/// Runs a plugin as a command.
+pub(super) fn run(
+    settings: &Settings,
+    installation: &Installation,
+    plugin: &Installed,
+    arguments: Vec<String>,
+) -> Outcome {
     let runtime = host::server_runtime()?;
     let outcome = runtime.block_on(async {
         let inference = host::inference(settings, host::models(settings)?, settings.inference_sequences)?;

@@ -8,7 +8,7 @@ use inferno_store::DEFAULT_TENANT;
 
 use crate::args::plugin::Call;
 use crate::failure::{Failure, Outcome};
-use crate::plugins::{self, Installation};
+use crate::plugins::{self, Installation, Installed};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::{host, roles};
@@ -19,21 +19,34 @@ const MAX_INPUT: u64 = 64 << 20;
 pub(crate) fn call(settings: &Settings, call: &Call, printer: Printer) -> Outcome {
     let installation = Installation::read(settings)?;
     let plugin = installation.find(&call.plugin)?;
+    let output = play(settings, &installation, plugin, call.role.as_deref(), call.input.as_deref())?;
+    printer.json(&output)?;
+    Ok(0)
+}
+
+/// Has a plugin play a role once.
+pub(super) fn play(
+    settings: &Settings,
+    installation: &Installation,
+    plugin: &Installed,
+    role: Option<&str>,
+    file: Option<&Path>,
+) -> Result<serde_json::Value, Failure> {
     let played = plugin.package.manifest().roles.names();
-    let role = match &call.role {
-        Some(role) => role.as_str(),
+    let role = match role {
+        Some(role) => role,
         None => match played.iter().filter(|role| roles::PLAYABLE.contains(role)).collect::<Vec<_>>()[..] {
             [role] => role,
             _ => {
                 return Err(Failure::usage(format!(
                     "say with --role which role `{}` is to play",
-                    call.plugin
+                    plugin.name()
                 ))
                 .hint(format!("it plays: {}", played.join(", "))));
             }
         },
     };
-    let input = input(call.input.as_deref())?;
+    let input = input(file)?;
     let runtime = host::server_runtime()?;
     let output = runtime.block_on(async {
         let inference = host::inference(settings, host::models(settings)?, settings.inference_sequences)?;
@@ -47,8 +60,7 @@ pub(crate) fn call(settings: &Settings, call: &Call, printer: Printer) -> Outcom
         output
     });
     runtime.shutdown_background();
-    printer.json(&output?)?;
-    Ok(0)
+    output
 }
 
 fn input(file: Option<&Path>) -> Result<serde_json::Value, Failure> {

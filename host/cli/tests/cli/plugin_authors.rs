@@ -96,6 +96,14 @@ fn a_denied_call_is_explained_and_the_grant_that_it_names_allows_it() {
     user.call(["plugin", "grant", "acme-count", "kv"]).product();
     assert_eq!(user.call(["acme-count"]).product(), "Hello, 1!\n");
     assert_eq!(user.call(["acme-count"]).product(), "Hello, 2!\n");
+
+    // What it asks for and does not use is named.
+    edit(&user, "acme-count/plugin.toml", "kv = true\n", "kv = true\nmodels = true\nsecrets = [\"A\"]\n");
+    user.call(["plugin", "install", "acme-count", "--allow-unsigned", "--grant", "models"]).product();
+    let done = user.call(["plugin", "suggest", "acme-count", "--", "Ada"]);
+    assert!(done.out.ends_with("[asks]\nkv = true\n"), "{done:#?}");
+    assert!(done.err.contains("asked for and not used: secrets=A"), "{done:#?}");
+    assert!(done.err.contains("`inferno plugin revoke acme-count models`"), "{done:#?}");
 }
 
 #[test]
@@ -124,6 +132,33 @@ fn a_plugin_that_breaks_its_contract_fails_its_test() {
     let done = user.call(["plugin", "test", "acme"]);
     assert_eq!(done.status, Some(1), "{done:#?}");
     assert!(done.out.contains("FAILED") && done.out.contains("keeps its id"), "{done:#?}");
+}
+
+#[test]
+fn a_tenant_has_the_plugins_that_it_was_given() {
+    let user = author().file(".inferno.toml", "[tenants.family]\nplugins = [\"gateway\"]\n");
+    user.call(["plugin", "new", "acme", "--role", "http"]).product();
+    user.call(["plugin", "build", "acme"]).product();
+    user.call(["plugin", "install", "acme", "--allow-unsigned"]).product();
+    let key = |name: &str, tenant: &str| {
+        let secret = user.call(["keys", "create", name, "--tenant", tenant]).product();
+        format!("authorization: Bearer {}\r\n", secret.trim())
+    };
+    let (family, other) = (key("a", "family"), key("b", "other"));
+    let server = Server::start(&user, &[]);
+    assert!(server.get("/acme", &other).contains("0 words"));
+    assert!(server.get("/acme", &family).starts_with("HTTP/1.1 404"));
+    assert!(server.get("/v1/models", &family).starts_with("HTTP/1.1 200"));
+    let refusal = User::new()
+        .file(".inferno.toml", "[tenants.family]\nplugins = [\"gatway\"]\n")
+        .call(["serve", "--port", "0"])
+        .refusal(2);
+    assert!(refusal.contains("did you mean `gateway`?"), "{refusal}");
+    let refusal = User::new()
+        .file("work/.inferno.toml", "[tenants.family]\nplugins = []\n")
+        .call(["config", "show"])
+        .refusal(2);
+    assert!(refusal.contains("cannot be set by a project's file"), "{refusal}");
 }
 
 #[test]
