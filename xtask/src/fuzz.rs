@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{self, command, root, target};
 
-const TARGETS: &[&str] = &["gguf_header", "grants", "plugin_manifest", "plugin_package", "worker_frames"];
+const TARGETS: &[&str] = &["gguf_header", "grants", "plugin_manifest", "plugin_package", "plugin_sites", "worker_frames"];
 /// Those that need the feature `plugins` of the fuzz crate.
-const OF_PLUGINS: &[&str] = &["grants", "plugin_manifest", "plugin_package"];
+const OF_PLUGINS: &[&str] = &["grants", "plugin_manifest", "plugin_package", "plugin_sites"];
 
 /// What `cargo fuzz` passes too, less the sanitizers: the code under test has no `unsafe`.
 const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

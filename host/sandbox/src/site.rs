@@ -42,6 +42,12 @@ pub(crate) struct Target {
 }
 
 impl Site {
+    /// Whether a request to this address is one to this site. Which addresses its host stands for is another matter,
+    /// which is looked at when the request is made.
+    pub fn allows(&self, uri: &http::Uri) -> bool {
+        Target::of(uri).is_ok_and(|target| self.covers(&target))
+    }
+
     pub(crate) fn covers(&self, target: &Target) -> bool {
         let host = match (&self.host, &target.host) {
             (Pattern::This(this), host) => this == host,
@@ -272,5 +278,61 @@ mod tests {
         for uri in ["https://a b/", "https://a\u{0}b/", "https://[::1]x/", "https://a:b:c/"] {
             assert!(!uri.parse::<http::Uri>().is_ok_and(|uri| Target::of(&uri).is_ok()), "{uri:?}");
         }
+    }
+
+    /// Pieces of which hostile addresses are made.
+    const PIECES: [&str; 24] = [
+        "http://",
+        "https://",
+        "example.com",
+        "evil.net",
+        "EXAMPLE.COM",
+        ".",
+        "@",
+        ":",
+        "/",
+        "\\",
+        "#",
+        "?",
+        "%40",
+        "%2e",
+        ":443",
+        ":8443",
+        "[",
+        "]",
+        "::1",
+        "127.0.0.1",
+        "a.",
+        "*",
+        " ",
+        "xn--",
+    ];
+
+    #[test]
+    fn no_address_made_of_odd_pieces_gets_elsewhere() {
+        let sites = ["https://example.com", "https://*.example.com"].map(site);
+        let (mut seed, mut allowed) = (0x9e37_79b9_7f4a_7c15_u64, 0);
+        for _ in 0..200_000 {
+            let mut text = String::new();
+            for _ in 0..5 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                text.push_str(PIECES[usize::try_from(seed % 24).unwrap()]);
+            }
+            let Ok(uri) = text.parse::<http::Uri>() else { continue };
+            if !sites.iter().any(|site| site.allows(&uri)) {
+                continue;
+            }
+            allowed += 1;
+            // Read by hand: between the scheme and the first character that ends an authority.
+            let rest = text.strip_prefix("https://").unwrap_or_else(|| panic!("{text}"));
+            let authority = rest.split(['/', '?', '#', '\\']).next().unwrap().to_ascii_lowercase();
+            let host = authority.strip_suffix(":443").unwrap_or(&authority);
+            let host = host.strip_suffix('.').unwrap_or(host);
+            assert!(host == "example.com" || host.ends_with(".example.com"), "{text}");
+            assert!(!host.contains(['@', ':', '%', '*', '[']), "{text}");
+        }
+        assert!(allowed > 100, "{allowed}");
     }
 }
