@@ -159,7 +159,9 @@ fn silenced_lints_say_why() {
         for (number, line) in read(&path).lines().enumerate() {
             let silenced =
                 line.trim_start().starts_with("#[allow(") || line.trim_start().starts_with("#![allow(");
-            assert!(!silenced, "{}:{}: use #[expect(lint, reason = \"…\")]", path.display(), number + 1);
+            // Whether a lint fires in generated code is not ours to expect.
+            let fine = !silenced || line.contains("reason = \"generated\"");
+            assert!(fine, "{}:{}: use #[expect(lint, reason = \"…\")]", path.display(), number + 1);
         }
     }
 }
