@@ -113,7 +113,9 @@ impl Need<'_> {
         match self {
             Self::Models | Self::Kv => String::new(),
             Self::Http(target) => target.to_string(),
-            Self::Inference(name) | Self::Secret(name) | Self::Quota(name) | Self::Plugin(name) => name.to_owned(),
+            Self::Inference(name) | Self::Secret(name) | Self::Quota(name) | Self::Plugin(name) => {
+                name.to_owned()
+            }
         }
     }
 }
