@@ -46,6 +46,8 @@ pub(crate) struct Installation {
     pub(crate) plugins: BTreeMap<String, Installed>,
     /// A plugin with a problem is not there, not even as the bundled one: whoever replaced it wants no other.
     pub(crate) problems: BTreeMap<String, Failure>,
+    /// What the configuration speaks of and nobody installed.
+    pub(crate) missing: BTreeMap<String, Failure>,
     grants: Grants,
 }
 
@@ -112,12 +114,14 @@ impl Installation {
             })
             .collect();
         let of_tenants = settings.tenants.values().flat_map(|tenant| tenant.plugins.iter().flatten());
-        for name in settings.plugins.keys().chain(of_tenants) {
-            if !plugins.contains_key(name) && !problems.contains_key(name) {
-                problems.insert(name.clone(), configured_but_missing(name, &plugins));
-            }
-        }
-        Ok(Self { plugins, problems, grants })
+        let missing = settings
+            .plugins
+            .keys()
+            .chain(of_tenants)
+            .filter(|name| !plugins.contains_key(*name) && !problems.contains_key(*name))
+            .map(|name| (name.clone(), configured_but_missing(name, &plugins)))
+            .collect();
+        Ok(Self { plugins, problems, missing, grants })
     }
 
     /// The plugin of this name, or what is wrong with it.
@@ -136,9 +140,9 @@ impl Installation {
 
     /// Fails at the first problem: a server that runs without a plugin that was set up is not what was asked for.
     pub(crate) fn sound(self) -> Result<Self, Failure> {
-        match self.problems.into_values().next() {
-            Some(failure) => Err(failure),
-            None => Ok(Self { problems: BTreeMap::new(), ..self }),
+        match self.problems.values().chain(self.missing.values()).next() {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(self),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The plugins that a server serves, kept in step with what is installed and granted.
 //!
-//! A change is noticed within a second. What has begun ends on the version that it began with; if the new state cannot
-//! be loaded, the server says so and goes on as it was.
+//! A change is noticed within a second. What has begun ends on the version that it began with. Where the new state of a
+//! plugin cannot be served, the server says so and goes on with the old one; what is no longer there is served no longer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use inferno_sandbox::{Plugin, Sandbox};
+use inferno_sandbox::{Plugin, Registry, Sandbox};
 
 use crate::failure::Failure;
 use crate::plugins::Installation;
@@ -56,8 +56,10 @@ impl Serving {
         let seen = Seen::now(&settings);
         let serving = Self { settings, sandbox: Arc::new(sandbox), seen };
         let installation = Installation::read(&serving.settings)?.sound()?;
-        load(&serving.settings, &serving.sandbox, &installation, share)?;
-        Ok(serving)
+        match load(&serving.settings, &serving.sandbox, &installation, share).failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(serving),
+        }
     }
 
     pub(crate) fn sandbox(&self) -> &Sandbox {
@@ -77,60 +79,74 @@ impl Serving {
             self.seen = now;
             let (settings, sandbox) = (self.settings.clone(), Arc::clone(&self.sandbox));
             let changed = tokio::task::spawn_blocking(move || {
-                let installation = Installation::read(&settings)?.sound()?;
-                load(&settings, &sandbox, &installation, &Share::default())
+                let installation = Installation::read(&settings)?;
+                Ok::<_, Failure>(load(&settings, &sandbox, &installation, &Share::default()))
             });
-            match changed.await {
-                Ok(Ok(changes)) => {
+            let failures = match changed.await {
+                Ok(Ok(Loaded { changes, failures })) => {
                     for change in changes {
                         printer.note(change);
                     }
+                    failures
                 }
-                Ok(Err(failure)) => {
-                    printer.warning(
-                        "the plugins changed, and the new state cannot be served; the old one goes on",
-                    );
-                    printer.failure(&failure);
-                }
-                Err(error) => printer.warning(format_args!("loading the plugins failed: {error}")),
+                Ok(Err(failure)) => vec![failure],
+                Err(error) => vec![Failure::new(format!("loading the plugins failed: {error}"))],
+            };
+            for failure in failures {
+                printer.warning(
+                    "plugins changed, and not all can be served as they are now; the old ones go on",
+                );
+                printer.failure(&failure);
             }
         }
     }
 }
 
-/// Brings the registry in step, and says what changed. Everything is loaded before anything is swapped.
-fn load(
-    settings: &Settings,
-    sandbox: &Sandbox,
-    installation: &Installation,
-    share: &Share,
-) -> Result<Vec<String>, Failure> {
+/// What came of it.
+#[derive(Default)]
+struct Loaded {
+    changes: Vec<String>,
+    failures: Vec<Failure>,
+}
+
+/// Brings the registry in step with what is installed.
+fn load(settings: &Settings, sandbox: &Sandbox, installation: &Installation, share: &Share) -> Loaded {
     let registry = sandbox.registry();
     let wanted: Vec<_> =
         installation.plugins.values().filter(|plugin| plugin.enabled && plugin.serves()).collect();
-    let mut fresh: Vec<Plugin> = Vec::new();
-    for (index, plugin) in wanted.iter().enumerate() {
-        fresh.push(installation.load(sandbox, settings, plugin)?);
+    let mut loaded =
+        Loaded { failures: installation.problems.values().cloned().collect(), ..Loaded::default() };
+    for old in registry.all() {
+        let name = old.name();
+        let stays = wanted.iter().any(|plugin| plugin.name() == name);
+        if !stays && !installation.problems.contains_key(name) {
+            registry.remove(name);
+            loaded.changes.push(format!("plugin {name} is served no longer"));
+        }
+    }
+    for (index, installed) in wanted.iter().enumerate() {
+        match installation.load(sandbox, settings, installed) {
+            Ok(plugin) => loaded.changes.extend(put(registry, plugin)),
+            Err(failure) => loaded.failures.push(failure),
+        }
         share.set((index + 1) as f32 / wanted.len() as f32);
     }
-    let mut changes = Vec::new();
-    for old in registry.all() {
-        if !fresh.iter().any(|plugin| plugin.name() == old.name()) {
-            registry.remove(old.name());
-            changes.push(format!("plugin {} is served no longer", old.name()));
+    loaded
+}
+
+/// Puts a plugin in its place, and says what that changes.
+fn put(registry: &Registry, plugin: Plugin) -> Option<String> {
+    let (name, version) = (plugin.name().to_owned(), inferno_plugins::visible(plugin.version()));
+    let change = match registry.get(&name) {
+        Some(old) if old.digest() != plugin.digest() => format!("plugin {name} {version} serves now"),
+        // Grants for single tenants show nowhere but in the plugin itself, so it is put in again.
+        Some(old) if old.granted() == plugin.granted() => {
+            registry.insert(plugin);
+            return None;
         }
-    }
-    for plugin in fresh {
-        let (name, version) = (plugin.name().to_owned(), inferno_plugins::visible(plugin.version()));
-        match registry.get(&name) {
-            // What has not changed stays, with the count of its calls.
-            Some(old) if old.digest() == plugin.digest() && old.granted() == plugin.granted() => continue,
-            Some(old) if old.digest() == plugin.digest() => {
-                changes.push(format!("plugin {name} has other grants now"))
-            }
-            Some(_) | None => changes.push(format!("plugin {name} {version} serves now")),
-        }
-        registry.insert(plugin);
-    }
-    Ok(changes)
+        Some(_) => format!("plugin {name} has other grants now"),
+        None => format!("plugin {name} {version} serves now"),
+    };
+    registry.insert(plugin);
+    Some(change)
 }

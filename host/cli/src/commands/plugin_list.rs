@@ -79,7 +79,7 @@ impl<'a> Listed<'a> {
 
 pub(crate) fn list(settings: &Settings, json: Json, printer: Printer) -> Outcome {
     let installation = Installation::read(settings)?;
-    for (name, failure) in &installation.problems {
+    for (name, failure) in installation.problems.iter().chain(&installation.missing) {
         printer.warning(format_args!("plugin {}: {}", visible(name), visible(&failure.message)));
     }
     let plugins: Vec<Listed<'_>> = installation.plugins.values().map(Listed::new).collect();

@@ -180,6 +180,16 @@ fn a_running_server_follows_what_an_author_writes() {
     assert!(server.get("/acme", "").contains("0 little words"));
     watch.kill().unwrap();
     watch.wait().unwrap();
+
+    // What cannot be served is told, and the old version goes on.
+    let path = user.call(["plugin", "info", "acme", "--json"]).json()["path"].as_str().unwrap().to_owned();
+    let whole = fs::read(format!("{path}/plugin.wasm")).unwrap();
+    fs::write(format!("{path}/plugin.wasm"), "torn").unwrap();
+    user.call(["plugin", "grant", "gateway", "models"]).product();
+    wait_for(&mut server.log, "warning: plugins changed");
+    wait_for(&mut server.log, "error: ");
+    assert!(server.get("/acme", "").contains("0 little words"));
+    fs::write(format!("{path}/plugin.wasm"), whole).unwrap();
     user.call(["plugin", "remove", "acme"]).product();
     wait_for(&mut server.log, "plugin acme is served no longer");
     assert!(server.get("/acme", "").starts_with("HTTP/1.1 404"));
@@ -210,4 +220,22 @@ fn what_is_missing_is_named_with_what_to_do() {
     );
     edit(&user, "acme/plugin.toml", "[roles.step]", "[roles.stpe]");
     assert!(user.call(["plugin", "build", "acme"]).refusal(1).contains("did you mean \"step\"?"));
+}
+
+#[test]
+#[ignore = "fetches the tools of the SDKs from npm and PyPI"]
+fn a_new_plugin_in_every_other_language_builds_and_keeps_its_contract() {
+    let user = author();
+    for (language, role) in
+        [("js", "judge"), ("js", "step"), ("js", "catalog"), ("python", "judge"), ("python", "step")]
+    {
+        let name = format!("acme-{language}-{role}");
+        user.call(["plugin", "new", &name, "--role", role, "--lang", language]).product();
+        assert_eq!(
+            user.call(["plugin", "build", &name, "--json"]).json()["roles"],
+            serde_json::json!([role])
+        );
+        let report = user.call(["plugin", "test", &name, "--json"]).json();
+        assert_eq!(report["passed"], true, "{report}");
+    }
 }
