@@ -82,7 +82,8 @@ pub(crate) enum Plugin {
 const BUILD: &str = "Build the plugin in a folder, and check what came of it.
 
 The language is that of the folder: Cargo.toml, plugin.js or plugin.ts, or plugin.py. The component is put beside \
-plugin.toml as plugin.wasm, and checked: the manifest, what it imports, and whether this version of Inferno can run it.";
+plugin.toml as plugin.wasm, and checked: the manifest, what it imports, and whether this version of Inferno can run it. \
+The tools of the language run with your rights: build only what you trust.";
 
 const WATCH: &str = "Build at every change and install what came of it; a running server swaps it.
 
