@@ -182,10 +182,10 @@ fn door(places: &Places) -> Result<Inference> {
         builtin: None,
     });
     let worker = isolated(&places.program, &places.home);
-    let worker = WorkerCommand {
-        program: worker.get_program().into(),
-        args: vec!["worker".into(), "--backends-dir".into(), places.home.join("backends").into()],
-    };
+    let mut args: Vec<std::ffi::OsString> =
+        "worker --log-level warn --log-format compact --backends-dir".split(' ').map(Into::into).collect();
+    args.push(places.home.join("backends").into());
+    let worker = WorkerCommand { program: worker.get_program().into(), args };
     Ok(Inference::new(models, Config::new(worker)))
 }
 
