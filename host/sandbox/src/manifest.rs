@@ -105,8 +105,13 @@ pub struct Roles {
 impl Roles {
     /// Their names.
     pub fn names(&self) -> Vec<&'static str> {
+        self.table().into_iter().filter(|(_, plays)| *plays).map(|(name, _)| name).collect()
+    }
+
+    /// Every role that there is, and whether it is played.
+    fn table(&self) -> [(&'static str, bool); 7] {
         let Self { http, command, filter, step, judge, converter, catalog } = self;
-        let roles = [
+        [
             ("http", http.is_some()),
             ("command", command.is_some()),
             ("filter", filter.is_some()),
@@ -114,8 +119,7 @@ impl Roles {
             ("judge", judge.is_some()),
             ("converter", converter.is_some()),
             ("catalog", catalog.is_some()),
-        ];
-        roles.into_iter().filter(|(_, plays)| *plays).map(|(name, _)| name).collect()
+        ]
     }
 }
 
@@ -200,7 +204,8 @@ impl Manifest {
             ));
         }
         if self.roles.names().is_empty() {
-            return Err("the plugin plays no role; add [roles.http] or [roles.command]".to_owned());
+            let tables = self.roles.table().map(|(name, _)| format!("[roles.{name}]"));
+            return Err(format!("the plugin plays no role; add at least one of {}", tables.join(", ")));
         }
         if let Some(http) = &self.roles.http {
             check_paths("roles.http.mounts", &http.mounts)?;
@@ -359,7 +364,8 @@ memory = "32MiB"
         let error = Manifest::parse("plugin.toml", head).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "plugin.toml: the plugin plays no role; add [roles.http] or [roles.command]"
+            "plugin.toml: the plugin plays no role; add at least one of [roles.http], [roles.command], \
+             [roles.filter], [roles.step], [roles.judge], [roles.converter], [roles.catalog]"
         );
     }
 }
