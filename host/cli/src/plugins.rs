@@ -8,7 +8,8 @@ use std::path::Path;
 use inferno_inference::Inference;
 use inferno_plugins::Record;
 use inferno_sandbox::{
-    Capabilities, Config, Granted, Grants, Limits, Origin, Package, Plugin, Sandbox, Secrets, Services, Setup,
+    Capabilities, Config, Granted, Grants, Limits, Origin, Package, Plugin, PluginSets, Sandbox, Secrets,
+    Services, Setup,
 };
 use inferno_store::Store;
 
@@ -189,6 +190,13 @@ fn setup(settings: &Settings, name: &str) -> Setup {
     }
 }
 
+/// The sets of those tenants that have one.
+fn sets(settings: &Settings) -> PluginSets {
+    let tenants = settings.tenants.iter();
+    let own = tenants.filter_map(|(tenant, configured)| Some((tenant, configured.plugins.as_ref()?)));
+    own.map(|(tenant, plugins)| (tenant.clone(), plugins.iter().cloned().collect())).collect()
+}
+
 /// Where plugins run, with the limits of the configuration.
 pub(crate) fn sandbox(settings: &Settings, inference: Inference, store: Store) -> Result<Sandbox, Failure> {
     let shared = |limits: Limits| Limits {
@@ -208,6 +216,7 @@ pub(crate) fn sandbox(settings: &Settings, inference: Inference, store: Store) -
         // A person waits for a command and can stop it: it has more time than a request.
         command_limits: shared(Limits::for_commands()),
         calls: settings.limits_calls,
+        sets: sets(settings),
     };
     let secrets = Secrets::open(&settings.data_dir.join("secrets.toml"))?;
     Ok(Sandbox::new(config, Services { secrets, ..Services::new(inference, store) })?)

@@ -1,7 +1,6 @@
 //! Which plugins serve which tenant, and in which order filters stand: a plugin that a tenant does not have is not there
 //! for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -11,25 +10,20 @@ use inferno_server::{Failure, Filter, Handler, Next, Source};
 
 use crate::settings::Settings;
 
-/// The sets of those tenants that have one.
-type Sets = Arc<BTreeMap<String, Vec<String>>>;
-
 /// The plugins of a registry, each for the tenants that have it.
 pub(crate) struct PerTenant {
     registry: Registry,
     /// Filters, the outermost first; others stand inside of them, ordered by name.
     order: Vec<String>,
-    sets: Sets,
 }
 
 impl PerTenant {
     pub(crate) fn new(registry: Registry, settings: &Settings) -> Self {
-        let sets = settings
-            .tenants
-            .iter()
-            .filter_map(|(tenant, configured)| Some((tenant.clone(), configured.plugins.clone()?)))
-            .collect();
-        Self { registry, order: settings.serve_filters.0.clone(), sets: Arc::new(sets) }
+        Self { registry, order: settings.serve_filters.0.clone() }
+    }
+
+    fn served(&self, plugin: Plugin) -> Served {
+        Served { plugin, registry: self.registry.clone() }
     }
 }
 
@@ -39,7 +33,7 @@ impl Source for PerTenant {
     }
 
     fn handlers(&self) -> Vec<Arc<dyn Handler>> {
-        let wrap = |plugin| Arc::new(Served { plugin, sets: Arc::clone(&self.sets) }) as Arc<dyn Handler>;
+        let wrap = |plugin| Arc::new(self.served(plugin)) as Arc<dyn Handler>;
         self.registry.playing("http").into_iter().map(wrap).collect()
     }
 
@@ -47,19 +41,19 @@ impl Source for PerTenant {
         let mut playing = self.registry.playing("filter");
         let place = |name: &str| self.order.iter().position(|other| other == name).unwrap_or(usize::MAX);
         playing.sort_by_key(|plugin| place(plugin.name()));
-        let wrap = |plugin| Arc::new(Served { plugin, sets: Arc::clone(&self.sets) }) as Arc<dyn Filter>;
+        let wrap = |plugin| Arc::new(self.served(plugin)) as Arc<dyn Filter>;
         playing.into_iter().map(wrap).collect()
     }
 }
 
 struct Served {
     plugin: Plugin,
-    sets: Sets,
+    registry: Registry,
 }
 
 impl Served {
     fn is_for(&self, tenant: &str) -> bool {
-        self.sets.get(tenant).is_none_or(|plugins| plugins.iter().any(|name| name == self.plugin.name()))
+        self.registry.is_for(tenant, self.plugin.name())
     }
 }
 

@@ -62,7 +62,7 @@ pub use manifest::{About, BareRole, CommandRole, FilterRole, HttpRole, Manifest,
 pub use metrics::Metrics;
 pub use package::{Origin, Package};
 pub use plugin::Plugin;
-pub use registry::Registry;
+pub use registry::{PluginSets, Registry};
 pub use role::bindings::catalog::exports::inferno::plugin::catalog::{Artifact, Entry, Page};
 pub use role::bindings::converter::exports::inferno::plugin::converter::Route;
 pub use role::bindings::filter::exports::inferno::plugin::filter::{
@@ -96,6 +96,8 @@ pub struct Config {
     pub command_limits: Limits,
     /// How many calls of all plugins together may be at work at once.
     pub calls: u32,
+    /// For tenants that have a set of plugins, those in it: no other works for them, nor on their behalf.
+    pub sets: PluginSets,
 }
 
 impl Config {
@@ -106,6 +108,7 @@ impl Config {
             limits: Limits::default(),
             command_limits: Limits::for_commands(),
             calls: 128,
+            sets: PluginSets::new(),
         }
     }
 }
@@ -152,7 +155,8 @@ impl Sandbox {
     pub fn new(config: Config, services: Services) -> Result<Self, Error> {
         let engine = Arc::new(Engine::new(&config)?);
         let linker = link::linker(&engine.wasm)?;
-        Ok(Self { engine, linker, services, registry: Registry::default(), config })
+        let registry = Registry::new(config.sets.clone());
+        Ok(Self { engine, linker, services, registry, config })
     }
 
     /// The plugins that plugins of this sandbox can reach, as far as they were granted it. Loading one does not put it

@@ -3,11 +3,14 @@
 //! Putting another version in a plugin's place changes nothing for calls that have begun: they hold the version that
 //! they began with, and end on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use crate::plugin::Plugin;
+
+/// The only plugins that work for those tenants that are named here.
+pub type PluginSets = BTreeMap<String, BTreeSet<String>>;
 
 /// Loaded plugins by name. Clones are one.
 #[derive(Clone, Default)]
@@ -16,6 +19,7 @@ pub struct Registry(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     plugins: RwLock<BTreeMap<String, Plugin>>,
+    sets: PluginSets,
     generation: AtomicU64,
 }
 
@@ -24,6 +28,10 @@ struct Inner {
 pub(crate) struct Directory(Weak<Inner>);
 
 impl Registry {
+    pub(crate) fn new(sets: PluginSets) -> Self {
+        Self(Arc::new(Inner { sets, ..Inner::default() }))
+    }
+
     /// Puts a plugin in, in the place of one with its name, which is returned.
     pub fn insert(&self, plugin: Plugin) -> Option<Plugin> {
         self.change(|plugins| plugins.insert(plugin.name().to_owned(), plugin))
@@ -47,6 +55,11 @@ impl Registry {
     /// The plugins that play a role, ordered by name.
     pub fn playing(&self, role: &str) -> Vec<Plugin> {
         self.0.playing(role)
+    }
+
+    /// Whether a plugin works for a tenant: not where the tenant has a set of plugins that this one is not in.
+    pub fn is_for(&self, tenant: &str, plugin: &str) -> bool {
+        self.0.is_for(tenant, plugin)
     }
 
     /// A number that is another one after each change.
@@ -78,6 +91,10 @@ impl Inner {
     fn playing(&self, role: &str) -> Vec<Plugin> {
         self.read().values().filter(|plugin| plugin.roles().contains(&role)).cloned().collect()
     }
+
+    fn is_for(&self, tenant: &str, plugin: &str) -> bool {
+        self.sets.get(tenant).is_none_or(|set| set.contains(plugin))
+    }
 }
 
 impl Directory {
@@ -87,5 +104,10 @@ impl Directory {
 
     pub(crate) fn playing(&self, role: &str) -> Vec<Plugin> {
         self.0.upgrade().map(|inner| inner.playing(role)).unwrap_or_default()
+    }
+
+    /// See [`Registry::is_for`].
+    pub(crate) fn is_for(&self, tenant: &str, plugin: &str) -> bool {
+        self.0.upgrade().is_none_or(|inner| inner.is_for(tenant, plugin))
     }
 }

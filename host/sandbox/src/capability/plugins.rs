@@ -26,13 +26,31 @@ impl State {
     /// Another plugin, and the terms on which it works for this one.
     fn hire(&self, call: &str, name: &str) -> Result<(Plugin, Order), Error> {
         self.allow(call, Need::Plugin(name))?;
-        let plugin = self.shared.directory.get(name).ok_or_else(|| Error {
+        let absent = || Error {
             kind: ErrorKind::NotFound,
             message: format!("no plugin named {name:?} is at hand"),
             hint: Some("`inferno plugin list` shows those that are".to_owned()),
             retry_after_ms: None,
-        })?;
+        };
+        let plugin = self.shared.directory.get(name).ok_or_else(absent)?;
+        if !self.has(name) {
+            let (caller, tenant) = (&self.actor.plugin, &self.actor.caller.tenant);
+            self.shared.refuse(
+                &self.actor,
+                &format!(
+                    "plugin \"{caller}\" called {call} for \"{name}\", which is not among the plugins of tenant {tenant}"
+                ),
+                &format!("to let it, add \"{name}\" to the `plugins` of [tenants.{tenant}] in your configuration"),
+            );
+            return Err(absent());
+        }
         Ok((plugin, Order { caller: self.actor.caller.clone(), payer: Some(self.payer()) }))
+    }
+
+    /// Whether a plugin is there for the tenant on whose behalf this call runs. To the guest one that is not looks as if
+    /// nobody had it.
+    fn has(&self, plugin: &str) -> bool {
+        self.shared.directory.is_for(&self.actor.caller.tenant, plugin)
     }
 
     /// Runs the work of another plugin in a task of its own: the engine takes no call inside a call on one thread. The
@@ -52,7 +70,7 @@ impl plugins::Host for State {
         let playing = self.shared.directory.playing(&role);
         let names = playing.iter().map(Plugin::name);
         Ok(Ok(names
-            .filter(|name| self.shared.effect.permits(Need::Plugin(name)))
+            .filter(|name| self.shared.effect.permits(Need::Plugin(name)) && self.has(name))
             .map(str::to_owned)
             .collect()))
     }

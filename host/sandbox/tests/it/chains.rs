@@ -3,7 +3,7 @@
 use inferno_sandbox::{Error, ErrorKind, Limit, Plugin, Sample};
 
 use crate::guests::{ROLES, guest};
-use crate::lab::{Lab, ask, caller, manifest, ok, until};
+use crate::lab::{Lab, ask, ask_for, caller, manifest, ok, until};
 
 const ASKS: &str = "[asks]\nplugins = ['*']\n";
 
@@ -16,8 +16,12 @@ fn at_hand(lab: &Lab, name: &str, rest: &str) -> Plugin {
 }
 
 async fn judge(plugin: &Plugin, config: &str) -> Result<usize, Error> {
+    judge_for("local", plugin, config).await
+}
+
+async fn judge_for(tenant: &str, plugin: &Plugin, config: &str) -> Result<usize, Error> {
     let sample = Sample { prompt: String::new(), answer: String::new(), expected: None };
-    Ok(plugin.judge(caller("local"), &format!("\"{config}\""), vec![sample]).await?.len())
+    Ok(plugin.judge(caller(tenant), &format!("\"{config}\""), vec![sample]).await?.len())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,6 +58,35 @@ async fn only_those_that_were_granted() {
     assert!(text.contains("plugins = [\"other\", \"third\", \"roles\"]"), "{text}");
     let (_, text) = ask(&probe, "/probe/step?plugin=other&config=count", "").await.unwrap();
     assert!(text.starts_with("ErrorKind::NotFound\nno plugin named \"other\" is at hand"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_those_that_the_tenant_has() {
+    let lab = Lab::with(|config| {
+        config.sets = [("acme".to_owned(), ["probe".to_owned(), "mine".to_owned()].into())].into();
+    });
+    let probe = lab.probe(ASKS);
+    let mine = at_hand(&lab, "mine", ASKS);
+    at_hand(&lab, "roles", "");
+    for (tenant, listed) in [("acme", "mine"), ("other", "mine roles")] {
+        assert_eq!(ask_for(tenant, &probe, "/probe/playing?role=judge", "").await.unwrap().1, listed);
+        assert_eq!(
+            ask_for(tenant, &probe, "/probe/judge?plugin=mine&config=exact", "").await.unwrap().0,
+            200
+        );
+    }
+    let never = ask_for("acme", &probe, "/probe/judge?plugin=nobody&config=exact", "").await.unwrap().1;
+    for call in ["judge?plugin=roles&config=exact", "step?plugin=roles&config=count"] {
+        let uri = format!("/probe/{call}");
+        assert_eq!(ask_for("other", &probe, &uri, "").await.unwrap().0, 200, "{call}");
+        let (status, text) = ask_for("acme", &probe, &uri, "").await.unwrap();
+        assert_eq!(status, 409, "{call}");
+        assert_eq!(text, never.replace("nobody", "roles"), "as if nobody had it");
+    }
+    // Nor by way of a plugin that the tenant has.
+    assert_eq!(judge_for("other", &mine, "hire roles exact").await.unwrap(), 1);
+    let error = judge_for("acme", &mine, "hire roles exact").await.unwrap_err();
+    assert!(error.to_string().contains("no plugin named \"roles\" is at hand"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
