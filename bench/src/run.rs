@@ -179,6 +179,7 @@ fn door(places: &Places) -> Result<Inference> {
     let models = inferno_models::Models::new(inferno_models::Config {
         dirs: vec![places.home.join("models")],
         hf_cache: None,
+        foreign: Vec::new(),
         builtin: None,
     });
     let worker = isolated(&places.program, &places.home);
@@ -191,13 +192,8 @@ fn door(places: &Places) -> Result<Inference> {
 
 async fn ask(door: &Inference) -> Result<f64> {
     let begin = std::time::Instant::now();
-    let message = Message { role: Role::User, content: "hello".into() };
-    let request = Generate {
-        input: Input::Chat(vec![message]),
-        max_tokens: Some(1),
-        sampling: Default::default(),
-        stop: vec![],
-    };
+    let message = Message::new(Role::User, "hello");
+    let request = Generate { max_tokens: Some(1), ..Generate::new(Input::Chat(vec![message])) };
     door.complete("echo", request).await?;
     Ok(begin.elapsed().as_secs_f64() * 1e6)
 }

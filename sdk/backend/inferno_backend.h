@@ -12,7 +12,8 @@
  * Text is UTF-8 and not NUL-terminated. JSON is one value. No exception or panic may leave any of these functions.
  *
  * Growth: version 1 may get new fields at the end of `inferno_backend`; `size` tells which a backend has. Its JSON objects
- * keep their keys. Everything else needs a new version and a new symbol.
+ * keep their keys and may get new ones, which are absent where they say nothing; a request that needs an ability comes only
+ * to a model that says in `info` that it has it. Everything else needs a new version and a new symbol.
  */
 #ifndef INFERNO_BACKEND_H
 #define INFERNO_BACKEND_H
@@ -41,14 +42,21 @@ typedef struct {
 /* A loaded model; only the backend knows what is in it. */
 typedef struct inferno_model inferno_model;
 
-/* What becomes of a request: STARTED, any number of TEXT or EMBEDDING, then DONE or FAILED, after which nothing more may
- * come for its id. A request that fails early needs no STARTED. */
+/* What becomes of a request: STARTED, any number of others, then DONE or FAILED, after which nothing more may come for its
+ * id. A request that fails early needs no STARTED. */
 enum {
     INFERNO_STARTED = 1,   /* {"prompt_tokens": n} */
     INFERNO_TEXT = 2,      /* more of the answer, never cut inside a character */
-    INFERNO_EMBEDDING = 3, /* the vector of the next input: float32 values, little-endian, of unit length together */
-    INFERNO_DONE = 4,      /* {"finish": "stop" | "length" | "cancelled", "usage": {"prompt_tokens": n, "output_tokens": n}} */
-    INFERNO_FAILED = 5     /* an error */
+    INFERNO_EMBEDDING = 3, /* the vector of the next input: float32 values, little-endian, of unit length together; for a
+                              ranking, one value: the score of the next document */
+    INFERNO_DONE = 4,      /* {"finish": "stop" | "length" | "tool_calls" | "cancelled",
+                               "usage": {"prompt_tokens": n, "output_tokens": n, "cached_tokens": n or absent}} */
+    INFERNO_FAILED = 5,    /* an error */
+    INFERNO_TOKENS = 6,    /* the tokens of a text: uint32 values, little-endian */
+    INFERNO_CHOICES = 7,   /* [{"token": t, "top": [t, ...]}, ...] with t = {"id": n, "bytes": [n, ...], "logprob": x}; before
+                              or with the text of these tokens */
+    INFERNO_TOOL_CALL = 8  /* {"index": n, "id": text, "name": text, "arguments": more of a JSON object as text}; "id" and
+                              "name" come with the first piece of each call */
 };
 
 /*
@@ -73,7 +81,13 @@ typedef struct {
     /* sizeof(inferno_backend), as the backend knows it. */
     uint32_t size;
 
-    /* {"name": text, "version": text, "formats": [text, ...]}; stays as it is while the library is open. */
+    /* {"name": text, "version": text, "formats": [text, ...], "detect": absent or as below}; stays as it is while the
+     * library is open.
+     *
+     * For formats that the host does not know by itself, "detect" says how their files are told from others:
+     * [{"format": one of the formats, "extension": text, "magic": text or absent}, ...]. A file whose name ends in a dot
+     * and the extension (letters and digits; case does not count), and which begins with the magic, is of the format. Each
+     * character of the magic stands for one byte, so it is one of U+0000 to U+00FF; there are at most 64. */
     inferno_bytes describe;
 
     /* Answers with [{"name": text, "description": text, "memory": bytes or 0}, ...]: what it could compute on, here and
@@ -81,13 +95,15 @@ typedef struct {
     int32_t (*devices)(void *ctx, inferno_sink sink);
 
     /* Loads a model; NULL where that failed. Options: {"path": text, "context": tokens or null, "sequences": n at least 1,
-     * "threads": n or null, "extra": {text: text}}. Keys of "extra" belong to the backend, which refuses those that it
+     * "threads": n or null, "adapters": {name: path} or absent, "state_dir": a directory to keep state in, or absent,
+     * "extra": {text: text}}. Keys of "extra" belong to the backend, which refuses those that it
      * does not know. `progress` may be called any number of times. */
     inferno_model *(*load)(inferno_bytes options_json, inferno_progress progress, void *progress_ctx,
                            inferno_fail fail, void *fail_ctx);
 
-    /* Answers with {"context": tokens, "sequences": n, "embeds": bool, "generates": bool, "chats": bool, "device": text}.
-     * 0: it did. */
+    /* Answers with {"context": tokens, "sequences": n, "embeds": bool, "generates": bool, "chats": bool, "device": text,
+     * "abilities": [text, ...] or absent, "memory": bytes or absent}. Abilities are "adapters", "count", "grammar",
+     * "json_schema", "logit_bias", "logprobs", "rank", "tokenize" and "tools". 0: it did. */
     int32_t (*info)(inferno_model *model, void *ctx, inferno_sink sink);
 
     /* Takes a request; computes nothing yet. 0: taken; -1: refused, and the id is unknown again. Work is one of
@@ -96,7 +112,15 @@ typedef struct {
      *                 "max_tokens": n or null, "stop": [text, ...],
      *                 "sampling": {"temperature", "top_k", "top_p", "min_p", "repeat_penalty", "presence_penalty",
      *                              "frequency_penalty": numbers, "seed": n or null}}}
+     *     and, each only where the model has the ability: "logit_bias": [[token, bias], ...], "logprobs": n,
+     *     "constraint": {"grammar": text} or {"json": schema or null}, "adapters": [[name, scale], ...],
+     *     "tools": [{"name": text, "description": text or absent, "parameters": schema or null}, ...],
+     *     "tool_choice": "none" | "required" | {"named": text}, absent for "auto"; messages of a chat may then have
+     *     "tool_calls": [{"id": text, "name": text, "arguments": text}, ...] or "tool_call_id": text
      *   {"embed": {"inputs": [text, ...]}}
+     *   {"rank": {"query": text, "documents": [text, ...]}}
+     *   {"tokenize": {"text": text, "special": bool}}, {"detokenize": {"tokens": [n, ...]}}, answered with TEXT
+     *   {"count": as "generate"}, answered with STARTED and DONE
      * Requests beyond "sequences" wait inside the model in the order in which they came. */
     int32_t (*submit)(inferno_model *model, uint64_t id, inferno_bytes work_json, inferno_fail fail, void *fail_ctx);
 

@@ -12,6 +12,7 @@ pub(crate) fn services() -> Result<Services> {
     let models = inferno_models::Models::new(inferno_models::Config {
         dirs: Vec::new(),
         hf_cache: None,
+        foreign: Vec::new(),
         builtin: None,
     });
     let worker = WorkerCommand { program: std::env::current_exe()?, args: Vec::new() };

@@ -16,10 +16,16 @@ pub const STARTED: u32 = 1;
 pub const TEXT: u32 = 2;
 /// Little-endian `float32`s.
 pub const EMBEDDING: u32 = 3;
-/// JSON `{"finish":"stop","usage":{"prompt_tokens":n,"output_tokens":n}}`.
+/// JSON `{"finish":"stop","usage":{"prompt_tokens":n,"output_tokens":n,"cached_tokens":n}}`.
 pub const DONE: u32 = 4;
 /// An [`crate::Error`] as JSON.
 pub const FAILED: u32 = 5;
+/// Little-endian `uint32`s.
+pub const TOKENS: u32 = 6;
+/// A list of [`crate::Choice`]s as JSON.
+pub const CHOICES: u32 = 7;
+/// A [`crate::ToolCallDelta`] as JSON.
+pub const TOOL_CALL: u32 = 8;
 
 /// Borrowed bytes; valid for the call that hands them over, unless said otherwise.
 #[repr(C)]

@@ -1,6 +1,6 @@
 //! A backend as Rust sees it.
 
-use crate::{Device, Error, Event, LoadOptions, ModelInfo, Work};
+use crate::{Detect, Device, Error, Event, LoadOptions, ModelInfo, Work};
 
 /// Hands an event of a request to whoever waits for it.
 pub type Emit<'a> = &'a mut dyn FnMut(u64, Event);
@@ -13,6 +13,10 @@ pub trait Backend: Send + Sync + 'static {
     fn version(&self) -> String;
     /// The formats that it runs, such as `["gguf"]`; the file's header decides, not its name.
     fn formats(&self) -> &'static [&'static str];
+    /// How files of its formats are told from others, where the host does not know them by itself.
+    fn detect(&self) -> Vec<Detect> {
+        Vec::new()
+    }
     /// What it could compute on, here and now.
     fn devices(&self) -> Vec<Device>;
     /// Loads a model; `progress` takes a share from 0 to 1 and may be called any number of times.

@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use serde::Serialize;
 
-use crate::{Device, Error, ErrorKind, Library, Linked};
+use crate::{Detect, Device, Error, ErrorKind, Library, Linked};
 
 /// How libraries end here.
 const SUFFIX: &str = std::env::consts::DLL_EXTENSION;
@@ -126,6 +126,11 @@ impl Backends {
             }
         });
         usable.chain(self.broken.iter().cloned()).collect()
+    }
+
+    /// How the files of formats are told from others, as far as the usable ones say so.
+    pub fn detect(&self) -> impl Iterator<Item = &Detect> {
+        self.usable.iter().flat_map(Library::detect)
     }
 
     /// Where the opened ones come from.

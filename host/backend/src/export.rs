@@ -64,8 +64,9 @@ fn table<B: Backend + Default>() -> Table {
         name: backend.name().to_owned(),
         version: backend.version(),
         formats: backend.formats().iter().map(|&format| format.to_owned()).collect(),
+        detect: backend.detect(),
     };
-    // Three strings always become JSON; were it ever otherwise, an empty description is refused where it is read.
+    // Strings always become JSON; were it ever otherwise, an empty description is refused where it is read.
     let describe = wire::to_json("a description", &describe).unwrap_or_default();
     Table {
         abi: abi::VERSION,

@@ -187,7 +187,7 @@ fn check_kind(kind: u8) -> Result<(), FrameError> {
 }
 
 fn event_kind(kind: u8) -> Option<u32> {
-    kind.checked_sub(EVENT).map(u32::from).filter(|event| (abi::STARTED..=abi::FAILED).contains(event))
+    kind.checked_sub(EVENT).map(u32::from).filter(|event| (abi::STARTED..=abi::TOOL_CALL).contains(event))
 }
 
 fn decode_body(body: &[u8]) -> Result<Frame, FrameError> {

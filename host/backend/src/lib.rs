@@ -11,12 +11,15 @@ mod backend;
 mod backends;
 mod callbacks;
 mod confine;
+mod detect;
 mod error;
 mod export;
 pub mod frames;
 mod library;
 mod loaded;
 mod output;
+mod reader;
+mod request;
 mod stop;
 mod types;
 mod utf8;
@@ -25,12 +28,16 @@ pub mod worker;
 
 pub use backend::{Backend, Emit, Model};
 pub use backends::{BackendInfo, Backends};
+pub use detect::Detect;
 pub use error::{Error, ErrorKind};
 pub use export::Linked;
 pub use library::Library;
+pub use request::{
+    Constraint, Detokenize, Embed, Generate, Input, Message, Rank, Role, Sampling, Tokenize, Tool, ToolCall,
+    ToolChoice, Work,
+};
 pub use stop::{Stop, StopMatcher};
 pub use types::{
-    Device, Embed, Event, Finish, Generate, Input, LoadOptions, Message, ModelInfo, Role, Sampling, Usage,
-    Work,
+    Ability, Choice, Device, Event, Finish, LoadOptions, ModelInfo, Token, ToolCallDelta, Usage,
 };
 pub use utf8::Utf8Assembler;

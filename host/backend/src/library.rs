@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use crate::abi::{self, Bytes, Table};
 use crate::loaded::{Calls, LoadedModel};
 use crate::wire::{self, Describe};
-use crate::{Device, Error, Linked, LoadOptions, Model, callbacks};
+use crate::{Detect, Device, Error, Linked, LoadOptions, Model, callbacks};
 
 /// A backend, linked in or opened.
 pub struct Library {
@@ -71,6 +71,9 @@ impl Library {
         if describe.name.is_empty() || describe.formats.is_empty() {
             return Err("its description names no backend or no formats".into());
         }
+        if let Some(problem) = describe.detect.iter().find_map(|detect| detect.problem(&describe.formats)) {
+            return Err(format!("its description is wrong: {problem}"));
+        }
         let calls = Calls::all_of(table).map_err(|name| format!("its function `{name}` is NULL"))?;
         Ok(Self { calls, describe, path })
     }
@@ -88,6 +91,11 @@ impl Library {
     /// The formats that it runs.
     pub fn formats(&self) -> &[String] {
         &self.describe.formats
+    }
+
+    /// How files of its formats are told from others, where it says so.
+    pub fn detect(&self) -> &[Detect] {
+        &self.describe.detect
     }
 
     /// The file that it was opened from; none where it is linked in.

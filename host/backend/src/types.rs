@@ -1,5 +1,6 @@
 //! What crosses the boundary, as JSON where it is not text or numbers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,31 @@ pub struct LoadOptions {
     /// Threads to compute with; absent: the backend chooses.
     #[serde(default)]
     pub threads: Option<u32>,
+    /// Low-rank adapters (LoRA) that requests may name, and their files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub adapters: BTreeMap<String, PathBuf>,
+    /// Where what was computed of prompts may be kept for the next process; absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<PathBuf>,
     /// Further `key = value` pairs that only this backend knows; it refuses those that it does not.
     #[serde(default)]
-    pub extra: std::collections::BTreeMap<String, String>,
+    pub extra: BTreeMap<String, String>,
+}
+
+impl LoadOptions {
+    /// This file, one request at a time, all else as the backend likes.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            context: None,
+            sequences: 1,
+            threads: None,
+            adapters: BTreeMap::new(),
+            state_dir: None,
+            extra: BTreeMap::new(),
+        }
+    }
 }
 
 /// What a loaded model can do.
@@ -40,6 +63,62 @@ pub struct ModelInfo {
     pub chats: bool,
     /// The device that computes, such as `CPU`.
     pub device: String,
+    /// What else it can do, as [`Ability`] names it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub abilities: BTreeSet<Ability>,
+    /// Bytes that the model and its caches take; 0 where that is not known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub memory: u64,
+}
+
+impl ModelInfo {
+    /// Of a model that can do nothing yet.
+    #[must_use]
+    pub fn new(context: u32, sequences: u32, device: impl Into<String>) -> Self {
+        Self {
+            context,
+            sequences,
+            embeds: false,
+            generates: false,
+            chats: false,
+            device: device.into(),
+            abilities: BTreeSet::new(),
+            memory: 0,
+        }
+    }
+}
+
+/// What a model may be able to do beyond writing text and making vectors. Requests that need something else than what
+/// a model can do are refused, never half obeyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// Apply a low-rank adapter: [`crate::Generate::adapters`].
+    Adapters,
+    /// Count a prompt: [`crate::Work::Count`].
+    Count,
+    /// Keep to a grammar: [`crate::Constraint::Grammar`].
+    Grammar,
+    /// Keep to a JSON schema: [`crate::Constraint::Json`].
+    JsonSchema,
+    /// Move logits: [`crate::Generate::logit_bias`].
+    LogitBias,
+    /// Tell how likely tokens are: [`crate::Generate::logprobs`].
+    Logprobs,
+    /// Score documents: [`crate::Work::Rank`].
+    Rank,
+    /// Cut text into tokens and back: [`crate::Work::Tokenize`] and [`crate::Work::Detokenize`].
+    Tokenize,
+    /// Call tools: [`crate::Generate::tools`].
+    Tools,
+    /// One that a newer backend has and this version has no word for.
+    #[serde(other)]
+    Other,
+}
+
+/// Fields that say nothing are left out, so that those who do not know them yet are not bothered.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A device that a backend can compute on.
@@ -53,130 +132,6 @@ pub struct Device {
     pub memory: u64,
 }
 
-/// Who speaks in a chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Instructions.
-    System,
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-    /// The result of a tool that the model called.
-    Tool,
-}
-
-/// One message of a chat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub content: String,
-}
-
-/// What a generation starts from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Input {
-    /// Text to continue.
-    Prompt(String),
-    /// A chat, made into a prompt by the model's own template.
-    Chat(Vec<Message>),
-}
-
-/// How the next token is chosen. The order is: penalties, top-k, top-p, min-p, temperature.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sampling {
-    /// 0 is greedy.
-    pub temperature: f32,
-    /// 0 turns it off.
-    pub top_k: u32,
-    /// 1 turns it off.
-    pub top_p: f32,
-    /// 0 turns it off.
-    pub min_p: f32,
-    /// 1 turns it off.
-    pub repeat_penalty: f32,
-    /// 0 turns it off.
-    pub presence_penalty: f32,
-    /// 0 turns it off.
-    pub frequency_penalty: f32,
-    /// Absent: a random one.
-    pub seed: Option<u64>,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self {
-            temperature: 0.8,
-            top_k: 40,
-            top_p: 0.95,
-            min_p: 0.05,
-            repeat_penalty: 1.0,
-            presence_penalty: 0.0,
-            frequency_penalty: 0.0,
-            seed: None,
-        }
-    }
-}
-
-impl Sampling {
-    /// Refuses values that no sampler could honour, naming the field and the range.
-    pub fn check(&self) -> Result<(), Error> {
-        let within = |name: &str, value: f32, low: f32, high: f32| {
-            if value.is_finite() && (low..=high).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::invalid(format!("{name} is {value}, but must be between {low} and {high}")))
-        };
-        within("temperature", self.temperature, 0.0, 2.0)?;
-        within("top_p", self.top_p, f32::MIN_POSITIVE, 1.0)?;
-        within("min_p", self.min_p, 0.0, 1.0)?;
-        within("repeat_penalty", self.repeat_penalty, 0.01, 100.0)?;
-        within("presence_penalty", self.presence_penalty, -2.0, 2.0)?;
-        within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)
-    }
-}
-
-/// A text to write.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Generate {
-    /// What to start from.
-    pub input: Input,
-    /// Absent: what the context has room for.
-    #[serde(default)]
-    pub max_tokens: Option<u32>,
-    /// How the next token is chosen.
-    #[serde(default)]
-    pub sampling: Sampling,
-    /// Texts that end the answer and are not part of it.
-    #[serde(default)]
-    pub stop: Vec<String>,
-}
-
-/// Texts to turn into vectors of unit length.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Embed {
-    /// The texts.
-    pub inputs: Vec<String>,
-}
-
-/// Something to do for one request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Work {
-    /// Write text.
-    Generate(Generate),
-    /// Make vectors.
-    Embed(Embed),
-}
-
 /// Why a generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -185,6 +140,9 @@ pub enum Finish {
     Stop,
     /// `max_tokens` or the context was reached.
     Length,
+    /// The model called tools.
+    #[serde(rename = "tool_calls")]
+    ToolCalls,
     /// It was cancelled.
     Cancelled,
 }
@@ -196,10 +154,57 @@ pub struct Usage {
     pub prompt_tokens: u32,
     /// Tokens that the model wrote.
     pub output_tokens: u32,
+    /// Tokens of the prompt that did not need to be computed again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cached_tokens: u32,
 }
 
-/// What becomes of a request: `Started`, any number of `Text` or `Embedding`, then `Done` or `Failed`, after which
-/// nothing follows. A request that fails early has no `Started`.
+impl Usage {
+    /// Without tokens that were known already.
+    #[must_use]
+    pub const fn new(prompt_tokens: u32, output_tokens: u32) -> Self {
+        Self { prompt_tokens, output_tokens, cached_tokens: 0 }
+    }
+}
+
+/// A token as a model knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its number in the model's vocabulary.
+    pub id: u32,
+    /// Its bytes, which may be a part of a character.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability, before anything but the temperature has changed it.
+    pub logprob: f32,
+}
+
+/// A token that was chosen, and what else was likely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The chosen one.
+    pub token: Token,
+    /// The likeliest, in order; as many as were asked for.
+    pub top: Vec<Token>,
+}
+
+/// More of a call of a tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCallDelta {
+    /// Which call of this answer, from 0.
+    pub index: u32,
+    /// With the first piece of a call: what names the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// With the first piece of a call: the tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// More of the arguments, which all together are a JSON object.
+    #[serde(default)]
+    pub arguments: String,
+}
+
+/// What becomes of a request: `Started`, any number of others, then `Done` or `Failed`, after which nothing follows. A
+/// request that fails early has no `Started`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The request was accepted and its prompt counted.
@@ -209,8 +214,14 @@ pub enum Event {
     },
     /// More of the answer; never cut inside a character.
     Text(String),
-    /// The vector of the next input, in order.
+    /// The vector of the next input, in order. For [`crate::Rank`]: one number, the score of the next document.
     Embedding(Vec<f32>),
+    /// The tokens of a text.
+    Tokens(Vec<u32>),
+    /// Tokens of the answer, where it was asked how likely they were. They come with or before their text.
+    Choices(Vec<Choice>),
+    /// More of a call of a tool.
+    ToolCall(ToolCallDelta),
     /// The end.
     Done {
         /// Why it ended.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, Event, Finish, Generate, Usage, Work, abi};
+use crate::{Choice, Detect, Error, Event, Finish, Generate, Token, Usage, Work, abi};
 
 #[derive(Serialize, Deserialize)]
 struct Started {
@@ -23,6 +23,9 @@ pub(crate) struct Describe {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) formats: Vec<String>,
+    /// Backends from before there was such a thing say nothing.
+    #[serde(default)]
+    pub(crate) detect: Vec<Detect>,
 }
 
 /// `value` as JSON; `what` names it in the error.
@@ -52,8 +55,9 @@ pub(crate) fn decode_work(json: &[u8]) -> Result<Work, Error> {
 
 /// JSON has no infinities: they would be written as `null`, and come out of numbers beyond an `f32`.
 fn check_numbers(work: &Work) -> Result<(), Error> {
-    let Work::Generate(Generate { sampling, .. }) = work else { return Ok(()) };
-    let numbers = [
+    let (Work::Generate(generate) | Work::Count(generate)) = work else { return Ok(()) };
+    let Generate { sampling, logit_bias, adapters, .. } = generate;
+    let mut numbers = vec![
         ("temperature", sampling.temperature),
         ("top_p", sampling.top_p),
         ("min_p", sampling.min_p),
@@ -61,8 +65,21 @@ fn check_numbers(work: &Work) -> Result<(), Error> {
         ("presence_penalty", sampling.presence_penalty),
         ("frequency_penalty", sampling.frequency_penalty),
     ];
+    numbers.extend(logit_bias.iter().map(|(_, bias)| ("logit_bias", *bias)));
+    numbers.extend(adapters.iter().map(|(_, scale)| ("an adapter's scale", *scale)));
     match numbers.iter().find(|(_, value)| !value.is_finite()) {
         Some((name, value)) => Err(Error::invalid(format!("{name} is {value}, which is no number"))),
+        None => Ok(()),
+    }
+}
+
+/// As [`check_numbers`], for what comes back.
+fn check_logprobs(choices: &[Choice]) -> Result<(), Error> {
+    let mut tokens = choices.iter().flat_map(|choice| choice.top.iter().chain([&choice.token]));
+    match tokens.find(|token| !token.logprob.is_finite()) {
+        Some(Token { id, logprob, .. }) => {
+            Err(Error::internal(format!("the logprob of token {id} is {logprob}, which is no number")))
+        }
         None => Ok(()),
     }
 }
@@ -83,6 +100,14 @@ pub(crate) fn encode_event(event: &Event) -> Result<(u32, Cow<'_, [u8]>), Error>
             (abi::DONE, json.into())
         }
         Event::Failed(error) => (abi::FAILED, to_json("an error", error)?.into()),
+        Event::Tokens(tokens) => {
+            (abi::TOKENS, tokens.iter().flat_map(|token| token.to_le_bytes()).collect::<Vec<u8>>().into())
+        }
+        Event::Choices(choices) => {
+            check_logprobs(choices)?;
+            (abi::CHOICES, to_json("the likelihood of tokens", choices)?.into())
+        }
+        Event::ToolCall(call) => (abi::TOOL_CALL, to_json("a call of a tool", call)?.into()),
     })
 }
 
@@ -117,6 +142,20 @@ pub(crate) fn decode_event(kind: u32, data: &[u8]) -> Result<Event, Error> {
             Ok(Event::Done { finish, usage })
         }
         abi::FAILED => Ok(Event::Failed(from_json("an error", data)?)),
+        abi::TOKENS => {
+            let (tokens, rest) = data.as_chunks::<4>();
+            if !rest.is_empty() {
+                let bytes = data.len();
+                return Err(Error::internal(format!("tokens have {bytes} bytes, not a multiple of 4")));
+            }
+            Ok(Event::Tokens(tokens.iter().copied().map(u32::from_le_bytes).collect()))
+        }
+        abi::CHOICES => {
+            let choices: Vec<Choice> = from_json("the likelihood of tokens", data)?;
+            check_logprobs(&choices)?;
+            Ok(Event::Choices(choices))
+        }
+        abi::TOOL_CALL => Ok(Event::ToolCall(from_json("a call of a tool", data)?)),
         other => Err(Error::internal(format!("there is no event of kind {other}"))),
     }
 }

@@ -8,16 +8,13 @@ use std::io::{self, BufReader};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::confine::confine;
 use crate::frames::{self, Frame, FrameError, Load};
 use crate::output::Output;
+use crate::reader::Reader;
 use crate::{Backends, Error, Event, Model};
-
-/// Commands that wait while the model computes. The host is read no further than this: it feels back pressure.
-const WAITING: usize = 256;
 
 /// The smallest share of a load that is worth a frame.
 const PROGRESS_STEP: f32 = 0.01;
@@ -35,21 +32,17 @@ pub fn run(backends: Backends) -> Result<(), Error> {
     serve(&backends, socket)
 }
 
-/// Serves the host at the other end of `socket` until it hangs up. This thread, and those that the backend starts,
-/// stay confined for good, so it should be a process's only one, or one that ends with this call.
-pub fn serve(backends: &Backends, socket: UnixStream) -> Result<(), Error> {
-    let mut input = BufReader::new(socket.try_clone().map_err(broken)?);
+/// Serves the host at the other end of `socket` until it hangs up; if it does so while the model is loaded, the process
+/// ends there and then. This thread, and those that the backend starts, stay confined for good.
+fn serve(backends: &Backends, socket: UnixStream) -> Result<(), Error> {
+    let input = BufReader::new(socket.try_clone().map_err(broken)?);
     let mut output = Output::new(socket.try_clone().map_err(broken)?);
-    let Some(model) = load(backends, &mut input, &mut output)? else { return Ok(()) };
-    let (sender, receiver) = sync_channel(WAITING);
-    let reader = thread::Builder::new().name("frames".into()).spawn(move || read(input, &sender));
-    let reader = reader.map_err(|error| Error::internal(format!("cannot start a thread: {error}")))?;
+    let Some((model, reader)) = load(backends, input, &mut output)? else { return Ok(()) };
     let mut session = Session { model, output, active: HashSet::new() };
-    let outcome = session.run(&receiver);
-    // Wakes the reader, which may wait for the host or for room in the channel.
-    drop(receiver);
+    let outcome = session.run(&reader.frames);
+    // Wakes the reader, which may wait for the host.
     let _ = socket.shutdown(Shutdown::Both);
-    let _ = reader.join();
+    reader.join();
     outcome
 }
 
@@ -60,53 +53,52 @@ fn broken(error: io::Error) -> Error {
 /// Loads what the host's first frame asks for. `None`: the host hung up.
 fn load(
     backends: &Backends,
-    input: &mut BufReader<UnixStream>,
+    mut input: BufReader<UnixStream>,
     output: &mut Output,
-) -> Result<Option<Box<dyn Model>>, Error> {
-    let outcome = match frames::read_frame(input) {
+) -> Result<Option<(Box<dyn Model>, Reader)>, Error> {
+    let outcome = match frames::read_frame(&mut input) {
         Ok(None) => return Ok(None),
-        Ok(Some(Frame::Load(load))) => load_model(backends, &load, output),
+        Ok(Some(Frame::Load(load))) => load_model(backends, &load, input, output),
         Ok(Some(_)) => Err(Error::invalid("the host's first frame is no Load")),
         Err(error) => Err(Error::invalid(format!("the host's first frame cannot be read: {error}"))),
     };
     let frame = match &outcome {
-        Ok(model) => Frame::Ready(model.info()),
+        Ok((model, _)) => Frame::Ready(model.info()),
         Err(error) => Frame::Failed(error.clone()),
     };
     output.add(&frame)?;
     let connected = output.flush()?;
-    outcome.map(|model| connected.then_some(model))
+    outcome.map(|loaded| connected.then_some(loaded))
 }
 
-fn load_model(backends: &Backends, load: &Load, output: &mut Output) -> Result<Box<dyn Model>, Error> {
+fn load_model(
+    backends: &Backends,
+    load: &Load,
+    input: BufReader<UnixStream>,
+    output: &mut Output,
+) -> Result<(Box<dyn Model>, Reader), Error> {
     let backend = backends.find(load.backend.as_deref(), &load.format)?;
     for missing in confine(&load.options.path, backends.dir()) {
         log(&missing);
     }
+    // Not before the fence is up: a thread has no other one.
+    let reader = Reader::start(input)?;
     let mut told = 0.0;
-    backend.load(&load.options, &mut |share| {
+    let model = backend.load(&load.options, &mut |share| {
         if share - told >= PROGRESS_STEP {
             told = share;
-            // A host that is gone, or a socket that broke, is noticed when the model is loaded.
+            // A host that is gone is noticed by the reader, a socket that broke when the model is loaded.
             let _ = output.add(&Frame::Progress(share)).and_then(|()| output.flush());
         }
-    })
+    });
+    reader.loaded();
+    Ok((model?, reader))
 }
 
 /// Says on standard error what could not be enforced; a worker's standard error is its log.
 fn log(missing: &str) {
     use io::Write as _;
     let _ = writeln!(io::stderr(), "worker: not fully confined: {missing}");
-}
-
-/// Passes frames on until the connection ends; then, or on a malformed frame, the sender is dropped.
-fn read(mut input: BufReader<UnixStream>, sender: &SyncSender<Result<Frame, FrameError>>) {
-    while let Some(frame) = frames::read_frame(&mut input).transpose() {
-        let last = frame.is_err();
-        if sender.send(frame).is_err() || last {
-            return;
-        }
-    }
 }
 
 /// A loaded model and its requests.
@@ -135,7 +127,7 @@ impl Session {
                 next = commands.try_recv();
             }
             self.step()?;
-            if !self.output.flush()? {
+            if !self.output.pace()? {
                 return Ok(());
             }
         }

@@ -90,7 +90,7 @@ impl Session {
                         answer.finish = finish;
                         answer.usage = Some(usage);
                     }
-                    Event::Started { .. } | Event::Embedding(_) | Event::Failed(_) => {}
+                    _ => {}
                 }
             }
             Ok::<(), Failure>(())

@@ -14,7 +14,7 @@ use std::{
 
 use futures::{StreamExt, future::try_join_all};
 use inferno_backend::Backends;
-use inferno_inference::{Config, Event, Generate, Inference, Input, Sampling, WorkerCommand, models};
+use inferno_inference::{Config, Event, Generate, Inference, Input, WorkerCommand, models};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -36,7 +36,7 @@ async fn measure(tokens: usize, rate: u32) -> Outcome<()> {
         format!("inferno-echo\n{{\"tokens_per_second\": {rate}, \"context\": {}}}\n", 2 * tokens + 2),
     )?;
     let dirs = vec![dir.path().to_owned()];
-    let models = models::Models::new(models::Config { dirs, hf_cache: None, builtin: None });
+    let models = models::Models::new(models::Config { dirs, ..models::Config::default() });
     let worker = WorkerCommand { program: std::env::current_exe()?, args: vec!["worker".into()] };
     let inference = Inference::new(models, Config { sequences: 8, ..Config::new(worker) });
     inference.load("echo", |_| {}).await?;
@@ -73,12 +73,7 @@ async fn request(
     tokens: usize,
     whole: bool,
 ) -> Result<usize, inferno_inference::Error> {
-    let request = Generate {
-        input: Input::Prompt("word ".repeat(tokens)),
-        max_tokens: None,
-        sampling: Sampling::default(),
-        stop: vec![],
-    };
+    let request = Generate::new(Input::Prompt("word ".repeat(tokens)));
     let mut generation = inference.generate("echo", request).await?;
     if whole {
         generation.complete().await?;

@@ -1,6 +1,9 @@
 //! Refuses what no model could answer, before a process is involved.
 
-use inferno_backend::{Embed, Error, Generate, Input, ModelInfo};
+use inferno_backend::{Ability, Constraint, Embed, Error, Generate, Input, ModelInfo, Rank, ToolChoice};
+
+/// The most alternatives of a token that may be asked for, as in the interface that users know.
+const MOST_LOGPROBS: u32 = 20;
 
 /// Is this a request at all?
 pub(crate) fn generate(request: &Generate) -> Result<(), Error> {
@@ -18,6 +21,66 @@ pub(crate) fn generate(request: &Generate) -> Result<(), Error> {
     if request.stop.iter().any(String::is_empty) {
         return Err(Error::invalid("a stop text is empty: it would end every answer before it begins"));
     }
+    if let Some((_, bias)) = request.logit_bias.iter().find(|(_, bias)| !(-100.0..=100.0).contains(bias)) {
+        return Err(Error::invalid(format!("a logit bias is {bias}, but must be between -100 and 100")));
+    }
+    if let Some(top) = request.logprobs.filter(|top| *top > MOST_LOGPROBS) {
+        return Err(Error::invalid(format!("{top} logprobs are wanted, but at most {MOST_LOGPROBS} can be")));
+    }
+    tools(request)
+}
+
+fn tools(request: &Generate) -> Result<(), Error> {
+    let calls = !matches!(request.tool_choice, ToolChoice::Auto | ToolChoice::None);
+    if request.tools.is_empty() {
+        return match calls {
+            true => Err(Error::invalid("a tool must be called, but there are no tools")),
+            false => Ok(()),
+        };
+    }
+    if matches!(request.input, Input::Prompt(_)) {
+        return Err(Error::invalid("tools can be given in a chat, not with a plain prompt"));
+    }
+    if calls && request.constraint.is_some() {
+        return Err(Error::invalid("the answer cannot be both a call of a tool and what a format asks for"));
+    }
+    match &request.tool_choice {
+        ToolChoice::Named(name) if request.tools.iter().all(|tool| tool.name != *name) => {
+            let names: Vec<_> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+            Err(Error::invalid(format!("the tool {name:?} must be called, but there is none of that name"))
+                .hint(format!("There are: {}.", names.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What of it not every model can do, each with its name for people.
+pub(crate) fn needs(request: &Generate) -> Vec<(Ability, &'static str)> {
+    let mut needs = Vec::new();
+    let mut need = |is: bool, ability, name| {
+        if is {
+            needs.push((ability, name));
+        }
+    };
+    need(!request.adapters.is_empty(), Ability::Adapters, "adapters");
+    need(matches!(request.constraint, Some(Constraint::Grammar(_))), Ability::Grammar, "grammars");
+    need(matches!(request.constraint, Some(Constraint::Json(_))), Ability::JsonSchema, "JSON schemas");
+    need(!request.logit_bias.is_empty(), Ability::LogitBias, "logit biases");
+    need(request.logprobs.is_some(), Ability::Logprobs, "logprobs");
+    let calls = |message: &inferno_backend::Message| !message.tool_calls.is_empty();
+    let called = matches!(&request.input, Input::Chat(messages) if messages.iter().any(calls));
+    need(called || !request.tools.is_empty(), Ability::Tools, "tools");
+    needs
+}
+
+/// Are these documents to score at all?
+pub(crate) fn rank(request: &Rank) -> Result<(), Error> {
+    if request.documents.is_empty() {
+        return Err(Error::invalid("there are no documents to rank, but there must be at least 1"));
+    }
+    if request.query.is_empty() {
+        return Err(Error::invalid("the query is empty"));
+    }
     Ok(())
 }
 
@@ -33,7 +96,12 @@ pub(crate) fn embed(request: &Embed) -> Result<(), Error> {
 }
 
 /// Can this model write an answer to it?
-pub(crate) fn can_generate(model: &str, info: &ModelInfo, chat: bool) -> Result<(), Error> {
+pub(crate) fn can_generate(
+    model: &str,
+    info: &ModelInfo,
+    chat: bool,
+    needs: &[(Ability, &'static str)],
+) -> Result<(), Error> {
     if !info.generates {
         return Err(Error::invalid(format!("model {model} makes embeddings and writes no text")));
     }
@@ -42,7 +110,16 @@ pub(crate) fn can_generate(model: &str, info: &ModelInfo, chat: bool) -> Result<
             Error::invalid(format!("model {model} has no chat template")).hint("Send a plain prompt.")
         );
     }
-    Ok(())
+    needs.iter().try_for_each(|(ability, name)| can(model, info, *ability, name))
+}
+
+/// Has this model an ability? `name` is what it cannot do otherwise.
+pub(crate) fn can(model: &str, info: &ModelInfo, ability: Ability, name: &str) -> Result<(), Error> {
+    if info.abilities.contains(&ability) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("model {model} cannot do {name}"))
+        .hint("`inferno models info` shows what a model can do."))
 }
 
 /// Can this model make vectors?
@@ -52,17 +129,13 @@ pub(crate) fn can_embed(model: &str, info: &ModelInfo) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use inferno_backend::{ErrorKind, Sampling};
+    use inferno_backend::{ErrorKind, Message, Role, Sampling, Tool};
+    use serde_json::Value;
 
     use super::*;
 
     fn prompt(text: &str) -> Generate {
-        Generate {
-            input: Input::Prompt(text.into()),
-            max_tokens: None,
-            sampling: Sampling::default(),
-            stop: vec![],
-        }
+        Generate::new(Input::Prompt(text.into()))
     }
 
     fn refused<T: std::fmt::Debug>(outcome: Result<T, Error>, word: &str) {
@@ -86,17 +159,48 @@ mod tests {
 
     #[test]
     fn what_the_model_cannot_do_is_refused() {
-        let info = ModelInfo {
-            context: 8,
-            sequences: 1,
-            embeds: false,
-            generates: true,
-            chats: false,
-            device: "CPU".into(),
-        };
-        can_generate("m", &info, false).expect("it generates");
-        refused(can_generate("m", &info, true), "chat template");
-        refused(can_generate("m", &ModelInfo { generates: false, ..info.clone() }, false), "no text");
+        let info = ModelInfo { generates: true, ..ModelInfo::new(8, 1, "CPU") };
+        can_generate("m", &info, false, &[]).expect("it generates");
+        refused(can_generate("m", &info, true, &[]), "chat template");
+        refused(can_generate("m", &ModelInfo { generates: false, ..info.clone() }, false, &[]), "no text");
         refused(can_embed("m", &info), "no embeddings");
+    }
+
+    #[test]
+    fn what_not_every_model_can_do_is_asked_of_it() {
+        let fancy = Generate {
+            logit_bias: vec![(1, 2.0)],
+            logprobs: Some(0),
+            constraint: Some(Constraint::Json(Value::Null)),
+            adapters: vec![("pirate".into(), 1.0)],
+            ..prompt("a")
+        };
+        generate(&fancy).expect("a request");
+        let mut info = ModelInfo { generates: true, ..ModelInfo::new(8, 1, "CPU") };
+        for (ability, name) in needs(&fancy) {
+            refused(can_generate("m", &info, false, &needs(&fancy)), name);
+            info.abilities.insert(ability);
+        }
+        can_generate("m", &info, false, &needs(&fancy)).expect("it has all that it takes");
+        assert_eq!(info.abilities.len(), 4);
+    }
+
+    #[test]
+    fn tools_must_make_sense() {
+        let tool = Tool { name: "look".into(), description: String::new(), parameters: Value::Null };
+        let chat = || Generate {
+            tools: vec![tool.clone()],
+            ..Generate::new(Input::Chat(vec![Message::new(Role::User, "hi")]))
+        };
+        generate(&chat()).expect("a request");
+        let choose = |tool_choice| Generate { tool_choice, ..chat() };
+        generate(&choose(ToolChoice::Named("look".into()))).expect("a request");
+        refused(generate(&choose(ToolChoice::Named("loop".into()))), "loop");
+        refused(generate(&Generate { tools: vec![], ..choose(ToolChoice::Required) }), "no tools");
+        let constraint = Some(Constraint::Json(Value::Null));
+        refused(generate(&Generate { constraint, ..choose(ToolChoice::Required) }), "both");
+        refused(generate(&Generate { tools: vec![tool.clone()], ..prompt("a") }), "plain prompt");
+        refused(generate(&Generate { logprobs: Some(21), ..prompt("a") }), "21 logprobs");
+        refused(generate(&Generate { logit_bias: vec![(0, f32::NAN)], ..prompt("a") }), "logit bias");
     }
 }

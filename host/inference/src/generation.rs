@@ -6,9 +6,10 @@ use std::{
 };
 
 use futures::Stream;
-use inferno_backend::{Error, Event, Finish, Usage};
+use inferno_backend::{Error, Event};
 
 use crate::{
+    completion::{Completion, Draft},
     mailbox::{Mailbox, Whole},
     worker::Worker,
 };
@@ -40,7 +41,8 @@ impl Drop for Ticket {
     }
 }
 
-/// An answer being written: a stream of [`Event::Text`], then one [`Event::Done`] or an error, then nothing.
+/// An answer being written: a stream of [`Event::Text`], and of [`Event::Choices`] and [`Event::ToolCall`] where they were
+/// asked for; then one [`Event::Done`] or an error, then nothing.
 ///
 /// Text that has come since it was last polled is one event, and never cut inside a character. Dropping it cancels
 /// the work at the next token; the model has room for another request when that has happened.
@@ -66,8 +68,10 @@ impl Generation {
 
     /// Waits for the whole answer, or for what is left of it. This costs less than reading the stream: one wake-up.
     pub async fn complete(self) -> Result<Completion, Error> {
-        let Whole { text, done, .. } = self.ticket.whole().await?;
-        Ok(Completion { text, finish: done.finish, usage: done.usage })
+        let Whole { events, done } = self.ticket.whole().await?;
+        let mut draft = Draft::default();
+        events.into_iter().for_each(|event| draft.add(event));
+        Ok(draft.done(done.finish, done.usage))
     }
 }
 
@@ -79,18 +83,7 @@ impl Stream for Generation {
             return Poll::Ready(None);
         }
         let next = ready!(self.ticket.mailbox.poll_next(context));
-        self.over = !matches!(next, Ok(Event::Text(_)));
+        self.over = matches!(next, Ok(Event::Done { .. }) | Err(_));
         Poll::Ready(Some(next))
     }
-}
-
-/// A whole answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// What the model wrote.
-    pub text: String,
-    /// Why it ended.
-    pub finish: Finish,
-    /// What it took.
-    pub usage: Usage,
 }

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures::future::join_all;
-use inferno_backend::{Embed, Error, ErrorKind, Generate, Input, ModelInfo, Usage, Work};
+use inferno_backend::{
+    Ability, Detokenize, Embed, Error, ErrorKind, Event, Generate, Input, ModelInfo, Rank, Tokenize, Usage,
+    Work,
+};
 use inferno_models::{Model, Models, ModelsError};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -38,6 +41,15 @@ struct Shared {
 pub struct Embeddings {
     /// The vectors.
     pub vectors: Vec<Vec<f32>>,
+    /// What they took.
+    pub usage: Usage,
+}
+
+/// How well documents answer a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// One score for each document, in order; greater is better. Only scores of one model can be compared.
+    pub scores: Vec<f32>,
     /// What they took.
     pub usage: Usage,
 }
@@ -90,7 +102,8 @@ impl Inference {
     pub async fn generate_on(&self, model: &Model, request: Generate) -> Result<Generation, Error> {
         check::generate(&request)?;
         let chat = matches!(request.input, Input::Chat(_));
-        let fits = |info: &ModelInfo| check::can_generate(&model.name, info, chat);
+        let needs = check::needs(&request);
+        let fits = |info: &ModelInfo| check::can_generate(&model.name, info, chat, &needs);
         Generation::started(self.submit(model, Work::Generate(request), fits).await?).await
     }
 
@@ -111,12 +124,66 @@ impl Inference {
         let expected = request.inputs.len();
         let fits = |info: &ModelInfo| check::can_embed(&model.name, info);
         let whole = self.submit(model, Work::Embed(request), fits).await?.whole().await?;
-        let count = whole.vectors.len();
-        if count != expected {
-            let name = &model.name;
+        let vectors = vectors(whole.events);
+        if vectors.len() != expected {
+            let (name, count) = (&model.name, vectors.len());
             return Err(Error::internal(format!("model {name} made {count} vectors of {expected} texts")));
         }
-        Ok(Embeddings { vectors: whole.vectors, usage: whole.done.usage })
+        Ok(Embeddings { vectors, usage: whole.done.usage })
+    }
+
+    /// How many tokens the prompt of a request has. Nothing is written.
+    pub async fn count(&self, model: &str, request: Generate) -> Result<u32, Error> {
+        check::generate(&request)?;
+        let model = self.find(model).await?;
+        let chat = matches!(request.input, Input::Chat(_));
+        let mut needs = check::needs(&request);
+        needs.push((Ability::Count, "counts of tokens"));
+        let fits = |info: &ModelInfo| check::can_generate(&model.name, info, chat, &needs);
+        let whole = self.submit(&model, Work::Count(request), fits).await?.whole().await?;
+        Ok(whole.done.usage.prompt_tokens)
+    }
+
+    /// Says how well each document answers the query; greater is better.
+    pub async fn rank(&self, model: &str, request: Rank) -> Result<Ranking, Error> {
+        check::rank(&request)?;
+        let model = self.find(model).await?;
+        let expected = request.documents.len();
+        let fits = |info: &ModelInfo| check::can(&model.name, info, Ability::Rank, "rankings");
+        let whole = self.submit(&model, Work::Rank(request), fits).await?.whole().await?;
+        let scores: Vec<f32> = vectors(whole.events).into_iter().flatten().collect();
+        if scores.len() != expected {
+            let (name, count) = (&model.name, scores.len());
+            return Err(Error::internal(format!("model {name} gave {count} scores to {expected} documents")));
+        }
+        Ok(Ranking { scores, usage: whole.done.usage })
+    }
+
+    /// The tokens of a text.
+    pub async fn tokenize(&self, model: &str, request: Tokenize) -> Result<Vec<u32>, Error> {
+        let whole = self.cut(model, Work::Tokenize(request)).await?;
+        let tokens = |event| match event {
+            Event::Tokens(tokens) => tokens,
+            _ => Vec::new(),
+        };
+        Ok(whole.into_iter().flat_map(tokens).collect())
+    }
+
+    /// The text of tokens.
+    pub async fn detokenize(&self, model: &str, request: Detokenize) -> Result<String, Error> {
+        let whole = self.cut(model, Work::Detokenize(request)).await?;
+        let text = |event| match event {
+            Event::Text(text) => text,
+            _ => String::new(),
+        };
+        Ok(whole.into_iter().map(text).collect())
+    }
+
+    async fn cut(&self, model: &str, work: Work) -> Result<VecDeque<Event>, Error> {
+        let model = self.find(model).await?;
+        let fits =
+            |info: &ModelInfo| check::can(&model.name, info, Ability::Tokenize, "tokens without an answer");
+        Ok(self.submit(&model, work, fits).await?.whole().await?.events)
     }
 
     /// Loads a model, so that a request need not wait for it. `progress` takes shares from 0 to 1; it is not called
@@ -198,6 +265,14 @@ impl Inference {
             }
         }
     }
+}
+
+fn vectors(events: impl IntoIterator<Item = Event>) -> Vec<Vec<f32>> {
+    let vector = |event| match event {
+        Event::Embedding(vector) => Some(vector),
+        _ => None,
+    };
+    events.into_iter().filter_map(vector).collect()
 }
 
 fn not_found(error: ModelsError) -> Error {

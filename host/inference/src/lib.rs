@@ -22,6 +22,7 @@
 //! A mailbox has no bound of its own, since what it can hold is bounded already: by `max_tokens` and the context.
 
 mod check;
+mod completion;
 mod config;
 mod generation;
 mod inference;
@@ -33,11 +34,14 @@ mod supervisor;
 mod wire;
 mod worker;
 
+pub use completion::{Completion, Draft};
 pub use config::{Config, WorkerCommand};
-pub use generation::{Completion, Generation};
-pub use inference::{Embeddings, Inference, Loaded};
+pub use generation::Generation;
+pub use inference::{Embeddings, Inference, Loaded, Ranking};
 pub use inferno_backend::{
-    Embed, Error, ErrorKind, Event, Finish, Generate, Input, Message, ModelInfo, Role, Sampling, Usage,
+    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Input,
+    Message, ModelInfo, Rank, Role, Sampling, Token, Tokenize, Tool, ToolCall, ToolCallDelta, ToolChoice,
+    Usage,
 };
 pub use inferno_models as models;
 

@@ -1,6 +1,7 @@
 //! What has come for one request and was not taken yet.
 
 use std::{
+    collections::VecDeque,
     mem,
     sync::Mutex,
     task::{Context, Poll, Waker},
@@ -20,8 +21,7 @@ pub(crate) struct Done {
 /// Everything that came for a request.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    pub(crate) text: String,
-    pub(crate) vectors: Vec<Vec<f32>>,
+    pub(crate) events: VecDeque<Event>,
     pub(crate) done: Done,
 }
 
@@ -32,8 +32,7 @@ pub(crate) struct Mailbox(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     prompt_tokens: Option<u32>,
-    text: String,
-    vectors: Vec<Vec<f32>>,
+    events: VecDeque<Event>,
     end: Option<Result<Done, Error>>,
     consumer: Option<Waker>,
     /// Wake the consumer at the end only.
@@ -51,12 +50,14 @@ impl Mailbox {
         }
         match event {
             Event::Started { prompt_tokens } => state.prompt_tokens = Some(prompt_tokens),
-            // A consumer that keeps up gets the very text that was read, without a copy.
-            Event::Text(text) if state.text.is_empty() => state.text = text,
-            Event::Text(text) => state.text.push_str(&text),
-            Event::Embedding(vector) => state.vectors.push(vector),
+            Event::Text(text) => match state.events.back_mut() {
+                Some(Event::Text(waiting)) => waiting.push_str(&text),
+                // A consumer that keeps up gets the very text that was read, without a copy.
+                _ => state.events.push_back(Event::Text(text)),
+            },
             Event::Done { finish, usage } => state.end = Some(Ok(Done { finish, usage })),
             Event::Failed(error) => state.end = Some(Err(error)),
+            event => state.events.push_back(event),
         }
         if state.whole && state.end.is_none() { None } else { state.consumer.take() }
     }
@@ -72,11 +73,11 @@ impl Mailbox {
         }
     }
 
-    /// All text that has come since the last call; at the end, [`Event::Done`] or the failure.
+    /// What has come first, texts that follow one another as one; at the end, [`Event::Done`] or the failure.
     pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Result<Event, Error>> {
         let mut state = lock(&self.0);
-        if !state.text.is_empty() {
-            return Poll::Ready(Ok(Event::Text(mem::take(&mut state.text))));
+        if let Some(event) = state.events.pop_front() {
+            return Poll::Ready(Ok(event));
         }
         match &state.end {
             Some(Ok(done)) => Poll::Ready(Ok(Event::Done { finish: done.finish, usage: done.usage })),
@@ -90,11 +91,7 @@ impl Mailbox {
         let mut state = lock(&self.0);
         state.whole = true;
         match state.end.clone() {
-            Some(Ok(done)) => Poll::Ready(Ok(Whole {
-                text: mem::take(&mut state.text),
-                vectors: mem::take(&mut state.vectors),
-                done,
-            })),
+            Some(Ok(done)) => Poll::Ready(Ok(Whole { events: mem::take(&mut state.events), done })),
             Some(Err(error)) => Poll::Ready(Err(error)),
             None => state.wait(context),
         }
@@ -137,8 +134,7 @@ mod tests {
         }
     }
 
-    const DONE: Event =
-        Event::Done { finish: Finish::Stop, usage: Usage { prompt_tokens: 3, output_tokens: 2 } };
+    const DONE: Event = Event::Done { finish: Finish::Stop, usage: Usage::new(3, 2) };
 
     #[test]
     fn waiting_texts_are_one_event_and_the_end_comes_after_them() {
@@ -166,10 +162,8 @@ mod tests {
         assert!(mailbox.put(Event::Embedding(vec![1.0])).is_none());
         mailbox.put(DONE).expect("the end wakes").wake();
         let Poll::Ready(Ok(whole)) = mailbox.poll_whole(&mut context) else { panic!("it has ended") };
-        assert_eq!(
-            (whole.text.as_str(), whole.vectors, whole.done.usage.output_tokens),
-            ("a", vec![vec![1.0]], 2)
-        );
+        assert_eq!(whole.events, [Event::Text("a".into()), Event::Embedding(vec![1.0])]);
+        assert_eq!(whole.done.usage.output_tokens, 2);
     }
 
     #[test]

@@ -69,11 +69,10 @@ pub(crate) fn load(model: &Model, config: &Config) -> Result<Vec<u8>, Error> {
         backend: None,
         format: model.format.to_string(),
         options: LoadOptions {
-            path: model.path.clone(),
             context: config.context,
             sequences: config.sequences,
             threads: config.threads,
-            extra: Default::default(),
+            ..LoadOptions::new(&model.path)
         },
     }))
 }

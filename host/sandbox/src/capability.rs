@@ -42,6 +42,10 @@ pub(crate) mod bindings {
         imports: {
             "inferno:host/inference.complete": async | trappable,
             "inferno:host/inference.embed": async | trappable,
+            "inferno:host/inference.count": async | trappable,
+            "inferno:host/inference.rank": async | trappable,
+            "inferno:host/inference.tokenize": async | trappable,
+            "inferno:host/inference.detokenize": async | trappable,
             "inferno:host/models": async | trappable,
             "inferno:host/kv": async | trappable,
             "inferno:host/plugins.open-step": async | trappable,
@@ -60,6 +64,7 @@ pub(crate) mod bindings {
             "inferno:host/inference.request": crate::capability::inference::Request,
             "inferno:host/inference.completion": crate::capability::inference::Completion,
             "inferno:host/inference.embeddings": crate::capability::inference::Embeddings,
+            "inferno:host/inference.ranking": crate::capability::inference::Ranking,
         },
     });
 }

@@ -66,6 +66,7 @@ impl From<Usage> for Tokens {
 pub(crate) fn add(total: &mut Usage, usage: Usage) {
     total.prompt_tokens = total.prompt_tokens.saturating_add(usage.prompt_tokens);
     total.output_tokens = total.output_tokens.saturating_add(usage.output_tokens);
+    total.cached_tokens = total.cached_tokens.saturating_add(usage.cached_tokens);
 }
 
 /// `finish_reason`, or that there is no whole answer.
@@ -73,6 +74,7 @@ pub(crate) fn reason(finish: &Finish) -> Result<&str, ApiError> {
     match finish {
         Finish::Stop => Ok("stop"),
         Finish::Length => Ok("length"),
+        Finish::ToolCalls => Ok("tool_calls"),
         Finish::Cancelled => Err(ApiError::cancelled()),
         Finish::Other(word) => Ok(word),
     }
@@ -148,7 +150,8 @@ mod tests {
     }
 
     fn completion(text: &str, finish: Finish) -> Completion {
-        Completion { text: text.into(), finish, usage: Usage { prompt_tokens: 5, output_tokens: 2 } }
+        let usage = Usage { prompt_tokens: 5, output_tokens: 2, cached_tokens: 0 };
+        Completion { text: text.into(), tool_calls: Vec::new(), choices: Vec::new(), finish, usage }
     }
 
     fn body(response: Result<Response, ApiError>) -> Value {

@@ -58,7 +58,7 @@ async fn whole(request: &Request) -> Result<Completion, Error> {
         text.push_str(&piece);
     }
     let end = generation.end().await?;
-    Ok(Completion { text, finish: end.finish, usage: end.usage })
+    Ok(Completion { text, tool_calls: Vec::new(), choices: Vec::new(), finish: end.finish, usage: end.usage })
 }
 
 /// The events of a generation that is yet to start.

@@ -146,7 +146,7 @@ mod tests {
     fn embeddings() -> Embeddings {
         Embeddings {
             vectors: vec![vec![0.5, -0.25], vec![1.0, 0.0]],
-            usage: Usage { prompt_tokens: 4, output_tokens: 0 },
+            usage: Usage { prompt_tokens: 4, output_tokens: 0, cached_tokens: 0 },
         }
     }
 

@@ -171,7 +171,7 @@ mod tests {
     use crate::testing::now;
 
     fn end(finish: Finish) -> Event {
-        Event::End(Ok(End { finish, usage: Usage { prompt_tokens: 3, output_tokens: 2 } }))
+        Event::End(Ok(End { finish, usage: Usage { prompt_tokens: 3, output_tokens: 2, cached_tokens: 0 } }))
     }
 
     fn piece(text: &str) -> Event {

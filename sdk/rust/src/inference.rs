@@ -16,6 +16,8 @@
 //! # }
 //! ```
 
+use std::collections::VecDeque;
+
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::Error;
@@ -41,12 +43,66 @@ pub struct Message {
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// Of the assistant: the tools that it called.
+    pub tool_calls: Vec<ToolCall>,
+    /// Of a tool: the call that this is the result of.
+    pub tool_call_id: Option<String>,
+}
+
+/// A call of a tool, as the model made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCall {
+    /// What the result will be matched with.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// A JSON object as text.
+    pub arguments: String,
+}
+
+/// A tool that the model may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// 1 to 64 letters, digits, `_` and `-`.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// The JSON schema of its arguments as text; empty: it takes none.
+    pub parameters: String,
+}
+
+/// Whether the model calls tools.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// As it likes.
+    #[default]
+    Auto,
+    /// It does not.
+    None,
+    /// It must call some.
+    Required,
+    /// It must call this one.
+    Named(String),
+}
+
+/// What an answer must look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A sentence of this grammar (GBNF).
+    Grammar(String),
+    /// A JSON value that fits this JSON schema; `None`: any object.
+    Json(Option<String>),
 }
 
 impl Message {
     /// A message of any role.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+    }
+
+    /// The result of a call.
+    pub fn tool(call: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { tool_call_id: Some(call.into()), ..Self::new(Role::Tool, content) }
     }
 
     /// Instructions.
@@ -62,6 +118,24 @@ impl Message {
     /// What the model said.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(Role::Assistant, content)
+    }
+}
+
+impl Message {
+    fn add_to(&self, request: &wit::Request) {
+        if let Some(call) = &self.tool_call_id {
+            request.tool_result(call, &self.content);
+        } else if self.tool_calls.is_empty() {
+            request.message(self.role.into(), &self.content);
+        } else {
+            let call = |ToolCall { id, name, arguments }: &ToolCall| wit::ToolCall {
+                id: id.clone(),
+                name: name.clone(),
+                arguments: arguments.clone(),
+            };
+            let calls: Vec<_> = self.tool_calls.iter().map(call).collect();
+            request.calls(&self.content, &calls);
+        }
     }
 }
 
@@ -104,6 +178,18 @@ pub struct Request {
     pub seed: Option<u64>,
     /// Texts that end the answer and are not part of it.
     pub stop: Vec<String>,
+    /// What is added to the logits of tokens, from -100 to 100.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Tell how likely each token of the answer was, and this many of the likeliest in its place; at most 20.
+    pub logprobs: Option<u32>,
+    /// What the answer must look like.
+    pub format: Option<Format>,
+    /// Tools that the model may call; only in chats.
+    pub tools: Vec<Tool>,
+    /// Whether it calls them.
+    pub tool_choice: ToolChoice,
+    /// Low-rank adapters (LoRA) to apply, and how strongly; 1 is as they were trained.
+    pub adapters: Vec<(String, f32)>,
 }
 
 impl Request {
@@ -131,6 +217,12 @@ impl Request {
             frequency_penalty: None,
             seed: None,
             stop: Vec::new(),
+            logit_bias: Vec::new(),
+            logprobs: None,
+            format: None,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::Auto,
+            adapters: Vec::new(),
         }
     }
 
@@ -138,7 +230,7 @@ impl Request {
         let request = wit::Request::new(&self.model);
         match &self.input {
             Input::Prompt(text) => request.prompt(text),
-            Input::Chat(messages) => messages.iter().for_each(|m| request.message(m.role.into(), &m.content)),
+            Input::Chat(messages) => messages.iter().for_each(|message| message.add_to(&request)),
         }
         if let Some(count) = self.max_tokens {
             request.max_tokens(count);
@@ -163,7 +255,34 @@ impl Request {
         for text in &self.stop {
             request.stop(text);
         }
+        self.add_features(&request);
         request
+    }
+
+    fn add_features(&self, request: &wit::Request) {
+        for &(token, bias) in &self.logit_bias {
+            request.logit_bias(token, bias);
+        }
+        if let Some(top) = self.logprobs {
+            request.logprobs(top);
+        }
+        match &self.format {
+            None => {}
+            Some(Format::Grammar(gbnf)) => request.grammar(gbnf),
+            Some(Format::Json(schema)) => request.json(schema.as_deref()),
+        }
+        for tool in &self.tools {
+            request.tool(&tool.name, &tool.description, &tool.parameters);
+        }
+        match &self.tool_choice {
+            ToolChoice::Auto => {}
+            ToolChoice::None => request.tool_choice(&wit::ToolChoice::None),
+            ToolChoice::Required => request.tool_choice(&wit::ToolChoice::Required),
+            ToolChoice::Named(name) => request.tool_choice(&wit::ToolChoice::Named(name.clone())),
+        }
+        for (name, scale) in &self.adapters {
+            request.adapter(name, *scale);
+        }
     }
 }
 
@@ -174,6 +293,8 @@ pub enum Finish {
     Stop,
     /// `max_tokens` or the model's context was reached.
     Length,
+    /// The model called tools.
+    ToolCalls,
     /// The work was cancelled.
     Cancelled,
     /// A reason that this version of the interface has no word for.
@@ -187,13 +308,63 @@ pub struct Usage {
     pub prompt_tokens: u32,
     /// Tokens that the model wrote.
     pub output_tokens: u32,
+    /// Tokens of the prompt that did not need to be computed again.
+    pub cached_tokens: u32,
+}
+
+/// A token as the model knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// Its number in the model's vocabulary.
+    pub id: u32,
+    /// Its bytes, which may be a part of a character.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability, before sampling settings have changed it.
+    pub logprob: f32,
+}
+
+/// A token that was chosen, and what else was likely.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The chosen one.
+    pub token: Token,
+    /// The likeliest, in order; as many as were asked for.
+    pub top: Vec<Token>,
+}
+
+/// More of a call of a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCallDelta {
+    /// Which call of this answer, from 0.
+    pub index: u32,
+    /// With the first piece of a call.
+    pub id: Option<String>,
+    /// With the first piece of a call: the tool.
+    pub name: Option<String>,
+    /// More of the arguments, which all together are a JSON object.
+    pub arguments: String,
+}
+
+/// More of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece {
+    /// Never cut inside a character.
+    Text(String),
+    /// Where tools were given.
+    ToolCall(ToolCallDelta),
+    /// Where log-probabilities were asked for; with or before their text.
+    Choices(Vec<Choice>),
 }
 
 /// A whole answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
     /// What the model wrote.
     pub text: String,
+    /// The tools that it called.
+    pub tool_calls: Vec<ToolCall>,
+    /// Every token, where log-probabilities were asked for.
+    pub choices: Vec<Choice>,
     /// Why it ended.
     pub finish: Finish,
     /// What it took.
@@ -212,11 +383,25 @@ pub struct End {
 /// Generates and returns when the answer is whole.
 pub fn complete(request: &Request) -> Result<Completion, Error> {
     let completion = wit::complete(request.to_host())?;
+    let calls = completion.tool_calls().into_iter();
     Ok(Completion {
         text: completion.text(),
+        tool_calls: calls
+            .map(|wit::ToolCall { id, name, arguments }| ToolCall { id, name, arguments })
+            .collect(),
+        choices: completion.choices().into_iter().map(Into::into).collect(),
         finish: completion.finish().into(),
-        usage: completion.usage().into(),
+        usage: usage(&completion),
     })
+}
+
+/// How many tokens the prompt of a request has. Nothing is generated.
+pub fn count(request: &Request) -> Result<u32, Error> {
+    Ok(wit::count(request.to_host())?)
+}
+
+fn usage(completion: &wit::Completion) -> Usage {
+    Usage { cached_tokens: completion.cached_tokens(), ..completion.usage().into() }
 }
 
 /// Starts a generation. An error here is one of the request; one in mid-answer comes from [`Generation::end`].
@@ -234,7 +419,7 @@ pub fn complete(request: &Request) -> Result<Completion, Error> {
 /// ```
 pub async fn generate(request: &Request) -> Result<Generation, Error> {
     let (pieces, end) = wit::generate(request.to_host()).await?;
-    Ok(Generation { pieces, end, waiting: Vec::with_capacity(PIECES_AT_ONCE) })
+    Ok(Generation { pieces, end, waiting: VecDeque::new(), buffer: Vec::with_capacity(PIECES_AT_ONCE) })
 }
 
 /// How many waiting pieces one read takes at most.
@@ -242,36 +427,65 @@ const PIECES_AT_ONCE: usize = 16;
 
 /// An answer that is being written. Dropping it cancels the work at the next token.
 pub struct Generation {
-    pieces: StreamReader<String>,
+    pieces: StreamReader<wit::Piece>,
     end: FutureReader<Result<wit::Completion, crate::bindings::inferno::host::types::Error>>,
-    waiting: Vec<String>,
+    /// Read and not yet handed out, in order.
+    waiting: VecDeque<wit::Piece>,
+    /// What the next read fills.
+    buffer: Vec<wit::Piece>,
 }
 
 impl Generation {
-    /// More of the answer: all that is waiting, joined. `None` when there is no more; then ask [`end`](Self::end).
+    /// More of the text of the answer: all that is waiting, joined. `None` when there is no more; then ask
+    /// [`end`](Self::end). Other pieces than text are passed over: who asked for them takes
+    /// [`next_piece`](Self::next_piece).
     ///
     /// A piece never ends inside a character.
     pub async fn next(&mut self) -> Option<String> {
         loop {
-            let (result, pieces) = self.pieces.read(std::mem::take(&mut self.waiting)).await;
-            self.waiting = pieces;
-            let mut pieces = self.waiting.drain(..);
-            if let Some(mut text) = pieces.next() {
-                pieces.for_each(|piece| text.push_str(&piece));
+            if let Piece::Text(text) = self.next_piece().await? {
                 return Some(text);
-            }
-            drop(pieces);
-            if result != StreamResult::Complete(0) {
-                return None;
             }
         }
     }
 
-    /// How it ended. Text that was not taken is dropped.
+    /// More of the answer; texts that wait and follow one another are joined. `None` when there is no more; then ask
+    /// [`end`](Self::end).
+    pub async fn next_piece(&mut self) -> Option<Piece> {
+        loop {
+            match self.waiting.pop_front() {
+                Some(wit::Piece::Text(mut text)) => {
+                    while let Some(wit::Piece::Text(more)) =
+                        self.waiting.pop_front_if(|next| matches!(next, wit::Piece::Text(_)))
+                    {
+                        text.push_str(&more);
+                    }
+                    return Some(Piece::Text(text));
+                }
+                Some(wit::Piece::ToolCall(wit::ToolCallDelta { index, id, name, arguments })) => {
+                    return Some(Piece::ToolCall(ToolCallDelta { index, id, name, arguments }));
+                }
+                Some(wit::Piece::Choices(choices)) => {
+                    return Some(Piece::Choices(choices.into_iter().map(Into::into).collect()));
+                }
+                Some(wit::Piece::Other(_)) => {}
+                None => {
+                    let (result, mut pieces) = self.pieces.read(std::mem::take(&mut self.buffer)).await;
+                    self.waiting.extend(pieces.drain(..));
+                    self.buffer = pieces;
+                    if self.waiting.is_empty() && result != StreamResult::Complete(0) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How it ended. What was not taken is dropped.
     pub async fn end(self) -> Result<End, Error> {
         drop(self.pieces);
         let completion = self.end.await?;
-        Ok(End { finish: completion.finish().into(), usage: completion.usage().into() })
+        Ok(End { finish: completion.finish().into(), usage: usage(&completion) })
     }
 }
 
@@ -288,6 +502,44 @@ pub struct Embeddings {
 pub fn embed(model: &str, inputs: &[String]) -> Result<Embeddings, Error> {
     let embeddings = wit::embed(model, inputs)?;
     Ok(Embeddings { vectors: embeddings.vectors(), usage: embeddings.usage().into() })
+}
+
+/// How well documents answer a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// One per document, in order; greater is better. Only scores of one model can be compared.
+    pub scores: Vec<f32>,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// Scores documents. The model must be able to rank.
+pub fn rank(model: &str, query: &str, documents: &[String]) -> Result<Ranking, Error> {
+    let ranking = wit::rank(model, query, documents)?;
+    Ok(Ranking { scores: ranking.scores(), usage: ranking.usage().into() })
+}
+
+/// The tokens of a text. With `special`, control tokens in it are meant, and the token that begins every text is added
+/// where the model wants it.
+pub fn tokenize(model: &str, text: &str, special: bool) -> Result<Vec<u32>, Error> {
+    Ok(wit::tokenize(model, text, special)?)
+}
+
+/// The text of tokens.
+pub fn detokenize(model: &str, tokens: &[u32]) -> Result<String, Error> {
+    Ok(wit::detokenize(model, tokens)?)
+}
+
+impl From<wit::Choice> for Choice {
+    fn from(choice: wit::Choice) -> Self {
+        Self { token: choice.chosen.into(), top: choice.top.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl From<wit::Token> for Token {
+    fn from(wit::Token { id, text, logprob }: wit::Token) -> Self {
+        Self { id, bytes: text, logprob }
+    }
 }
 
 impl From<Role> for wit::Role {
@@ -307,6 +559,7 @@ impl From<wit::FinishReason> for Finish {
             wit::FinishReason::Stop => Self::Stop,
             wit::FinishReason::Length => Self::Length,
             wit::FinishReason::Cancelled => Self::Cancelled,
+            wit::FinishReason::Other(word) if word == "tool-calls" => Self::ToolCalls,
             wit::FinishReason::Other(word) => Self::Other(word),
         }
     }
@@ -314,6 +567,6 @@ impl From<wit::FinishReason> for Finish {
 
 impl From<wit::Usage> for Usage {
     fn from(usage: wit::Usage) -> Self {
-        Self { prompt_tokens: usage.prompt_tokens, output_tokens: usage.output_tokens }
+        Self { prompt_tokens: usage.prompt_tokens, output_tokens: usage.output_tokens, cached_tokens: 0 }
     }
 }

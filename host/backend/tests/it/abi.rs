@@ -11,22 +11,11 @@ use inferno_backend::{
 use crate::scripted::Scripted;
 
 pub(crate) fn options(path: &Path) -> LoadOptions {
-    LoadOptions {
-        path: path.to_owned(),
-        context: None,
-        sequences: 2,
-        threads: Some(1),
-        extra: Default::default(),
-    }
+    LoadOptions { path: path.to_owned(), sequences: 2, threads: Some(1), ..LoadOptions::new(path) }
 }
 
 pub(crate) fn prompt(text: &str) -> Work {
-    Work::Generate(Generate {
-        input: Input::Prompt(text.into()),
-        max_tokens: None,
-        sampling: Sampling::default(),
-        stop: vec!["\n".into()],
-    })
+    Work::Generate(Generate { stop: vec!["\n".into()], ..Generate::new(Input::Prompt(text.into())) })
 }
 
 pub(crate) fn model_file(dir: &Path, text: &str) -> PathBuf {
@@ -52,7 +41,7 @@ pub(crate) fn play(model: &mut dyn Model) -> Result<Vec<(u64, Event)>, Error> {
 }
 
 fn done(finish: Finish, output_tokens: u32) -> Event {
-    Event::Done { finish, usage: Usage { prompt_tokens: 3, output_tokens } }
+    Event::Done { finish, usage: Usage::new(3, output_tokens) }
 }
 
 #[test]
@@ -116,10 +105,9 @@ fn passes_errors_on() {
 
     let mut model = load("").unwrap();
     let chat = Generate {
-        input: Input::Chat(Vec::new()),
         max_tokens: Some(1),
         sampling: Sampling { seed: Some(u64::MAX), ..Sampling::default() },
-        stop: Vec::new(),
+        ..Generate::new(Input::Chat(Vec::new()))
     };
     let refusal = model.submit(1, Work::Generate(chat)).unwrap_err();
     assert_eq!(refusal, Error::invalid("there is no dialogue here"));

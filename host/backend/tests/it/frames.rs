@@ -4,9 +4,11 @@ use std::io::{self, Read};
 
 use inferno_backend::frames::{self, Frame, FrameError, Load, MAX_PAYLOAD};
 use inferno_backend::{
-    Embed, Error, ErrorKind, Event, Finish, Generate, Input, LoadOptions, Message, ModelInfo, Role, Sampling,
-    Usage, Work,
+    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Input,
+    LoadOptions, Message, ModelInfo, Rank, Role, Sampling, Token, Tokenize, Tool, ToolCall, ToolCallDelta,
+    ToolChoice, Usage, Work,
 };
+use serde_json::json;
 
 /// SplitMix64: random, and the same with every run.
 struct Random(u64);
@@ -71,14 +73,24 @@ impl Random {
     }
 
     fn work(&mut self) -> Work {
-        if self.below(2) == 0 {
-            return Work::Embed(Embed { inputs: self.many(Self::text) });
+        match self.below(8) {
+            0 | 1 => return Work::Embed(Embed { inputs: self.many(Self::text) }),
+            2 => return Work::Rank(Rank { query: self.text(), documents: self.many(Self::text) }),
+            3 => return Work::Tokenize(Tokenize { text: self.text(), special: self.below(2) == 0 }),
+            4 => return Work::Detokenize(Detokenize { tokens: self.many(Self::u32) }),
+            _ => {}
         }
         let message = |random: &mut Self| Message {
             role: random.pick(&[Role::System, Role::User, Role::Assistant, Role::Tool]),
             content: random.text(),
+            tool_calls: random.many(|random| ToolCall {
+                id: random.text(),
+                name: random.text(),
+                arguments: random.text(),
+            }),
+            tool_call_id: random.maybe(Self::text),
         };
-        Work::Generate(Generate {
+        let generate = Generate {
             input: if self.below(2) == 0 {
                 Input::Prompt(self.text())
             } else {
@@ -91,17 +103,54 @@ impl Random {
                 ..Sampling::default()
             },
             stop: self.many(Self::text),
-        })
+            logit_bias: self.many(|random| (random.u32(), random.float())),
+            logprobs: self.maybe(Self::u32),
+            constraint: self.maybe(|random| match random.below(2) {
+                0 => Constraint::Grammar(random.text()),
+                _ => Constraint::Json(json!({ "type": random.text() })),
+            }),
+            tools: self.many(|random| Tool {
+                name: random.text(),
+                description: random.text(),
+                parameters: json!({ "properties": { random.text(): {} } }),
+            }),
+            tool_choice: match self.below(4) {
+                0 => ToolChoice::None,
+                1 => ToolChoice::Required,
+                2 => ToolChoice::Named(self.text()),
+                _ => ToolChoice::Auto,
+            },
+            adapters: self.many(|random| (random.text(), random.float())),
+        };
+        if self.below(4) == 0 { Work::Count(generate) } else { Work::Generate(generate) }
+    }
+
+    fn token(&mut self) -> Token {
+        Token { id: self.u32(), bytes: self.text().into_bytes(), logprob: self.float() }
     }
 
     fn event(&mut self) -> Event {
-        match self.below(5) {
+        match self.below(8) {
+            5 => Event::Tokens(self.many(Self::u32)),
+            6 => Event::Choices(
+                self.many(|random| Choice { token: random.token(), top: random.many(Self::token) }),
+            ),
+            7 => Event::ToolCall(ToolCallDelta {
+                index: self.u32(),
+                id: self.maybe(Self::text),
+                name: self.maybe(Self::text),
+                arguments: self.text(),
+            }),
             0 => Event::Started { prompt_tokens: self.u32() },
             1 => Event::Text(self.text()),
             2 => Event::Embedding(self.many(Self::float)),
             3 => Event::Done {
-                finish: self.pick(&[Finish::Stop, Finish::Length, Finish::Cancelled]),
-                usage: Usage { prompt_tokens: self.u32(), output_tokens: self.u32() },
+                finish: self.pick(&[Finish::Stop, Finish::Length, Finish::ToolCalls, Finish::Cancelled]),
+                usage: Usage {
+                    prompt_tokens: self.u32(),
+                    output_tokens: self.u32(),
+                    cached_tokens: self.u32(),
+                },
             },
             _ => Event::Failed(self.error()),
         }
@@ -117,6 +166,8 @@ impl Random {
                     context: self.maybe(Self::u32),
                     sequences: self.u32(),
                     threads: self.maybe(Self::u32),
+                    adapters: self.many(|random| (random.text(), random.text().into())).into_iter().collect(),
+                    state_dir: self.maybe(|random| random.text().into()),
                     extra: self.many(|random| (random.text(), random.text())).into_iter().collect(),
                 },
             }),
@@ -130,6 +181,11 @@ impl Random {
                 generates: self.below(2) == 0,
                 chats: self.below(2) == 0,
                 device: self.text(),
+                abilities: self
+                    .many(|random| random.pick(&[Ability::Rank, Ability::Tools]))
+                    .into_iter()
+                    .collect(),
+                memory: self.id(),
             }),
             5 => Frame::Failed(self.error()),
             _ => Frame::Event { id: self.id(), event: self.event() },
@@ -233,7 +289,7 @@ fn what_can_be_told_to_be_wrong_is_refused_at_once() {
     let longest = MAX_PAYLOAD as u32 + 9;
     assert_eq!(frames::decode(&longest.to_le_bytes()).unwrap(), None);
     check(&(longest + 1).to_le_bytes(), &format!("a frame of 67108874 bytes; {range}"));
-    for kind in [0, 4, 15, 19, 32, 38, 255] {
+    for kind in [0, 4, 15, 19, 32, 41, 255] {
         check(&[9, 0, 0, 0, kind], &format!("a frame of the unknown kind {kind}"));
     }
 }
@@ -256,9 +312,11 @@ fn payloads_must_fit_their_kind() {
     check(34, 1, b"\xf0\x9f", "not UTF-8");
     check(35, 1, &[0; 6], "6 bytes");
     check(35, 1, &f32::NAN.to_le_bytes(), "value 0 of an embedding is NaN");
+    check(38, 1, &[0; 6], "6 bytes");
+    check(39, 1, b"[{\"token\":{\"id\":7,\"bytes\":[],\"logprob\":-1e39},\"top\":[]}]", "token 7 is -inf");
     let hot = b"{\"generate\":{\"input\":{\"prompt\":\"x\"},\"sampling\":{\"temperature\":1e39}}}";
     check(2, 1, hot, "temperature is inf");
-    check(2, 1, b"{\"generate\":{\"input\":{\"prompt\":\"x\"},\"tools\":[]}}", "unknown field `tools`");
+    check(2, 1, b"{\"generate\":{\"input\":{\"prompt\":\"x\"},\"toolz\":[]}}", "unknown field `toolz`");
     check(2, 1, b"{\"embed\":{\"inputs\":[]}} ...", "trailing characters");
 }
 
@@ -268,7 +326,7 @@ fn what_could_not_be_read_is_not_written() {
     let frame = Frame::Event { id: 1, event: Event::Text("x".repeat(MAX_PAYLOAD + 1)) };
     assert!(matches!(frames::encode(&frame, &mut bytes), Err(FrameError::Length(67_108_874))));
     let sampling = Sampling { top_p: f32::INFINITY, ..Sampling::default() };
-    let work = Generate { input: Input::Prompt("x".into()), max_tokens: None, sampling, stop: Vec::new() };
+    let work = Generate { sampling, ..Generate::new(Input::Prompt("x".into())) };
     let frame = Frame::Submit { id: 1, work: Work::Generate(work) };
     assert!(frames::encode(&frame, &mut bytes).unwrap_err().to_string().contains("top_p is inf"));
     assert_eq!(bytes, b"before");

@@ -59,8 +59,7 @@ fn runs_a_backend_written_in_c() {
     let events = play(model.as_mut()).unwrap();
     let of = |id: u64| events.iter().filter(move |(other, _)| *other == id).map(|(_, event)| event.clone());
     let text = |text: &str| Event::Text(text.into());
-    let done =
-        |finish, output_tokens| Event::Done { finish, usage: Usage { prompt_tokens: 1, output_tokens } };
+    let done = |finish, output_tokens| Event::Done { finish, usage: Usage::new(1, output_tokens) };
     let started = Event::Started { prompt_tokens: 1 };
     assert_eq!(of(2).collect::<Vec<_>>(), [started.clone(), done(Finish::Cancelled, 0)]);
     let whole = [started, text("sev"), text("en "), text("c"), done(Finish::Stop, 3)];

@@ -44,6 +44,10 @@ impl Backend for Scripted {
         match script.as_str() {
             "refuse" => return Err(Error::invalid("the file says so").hint("say otherwise")),
             "panic" => panic!("the file says {script:?}"),
+            "hang" => loop {
+                progress(0.5);
+                std::thread::park();
+            },
             _ => {}
         }
         for share in [0.25, 0.251, 0.5, 1.0] {
@@ -55,14 +59,7 @@ impl Backend for Scripted {
 
 impl Model for ScriptedModel {
     fn info(&self) -> ModelInfo {
-        ModelInfo {
-            context: 100,
-            sequences: 2,
-            embeds: true,
-            generates: true,
-            chats: false,
-            device: "STAGE".into(),
-        }
+        ModelInfo { embeds: true, generates: true, ..ModelInfo::new(100, 2, "STAGE") }
     }
 
     fn submit(&mut self, id: u64, work: Work) -> Result<(), Error> {
@@ -72,6 +69,7 @@ impl Model for ScriptedModel {
                 Input::Chat(_) => return Err(Error::invalid("there is no dialogue here")),
             },
             Work::Embed(work) => format!("embed {}", work.inputs.len()),
+            other => return Err(Error::invalid(format!("{other:?} is not in the script"))),
         };
         assert_ne!(script, "panic in submit");
         self.requests.push(Request { id, script, steps: 0, cancelled: false });
@@ -103,7 +101,7 @@ impl ScriptedModel {
             emit(id, Event::Started { prompt_tokens: 3 });
         }
         request.steps += 1;
-        let usage = Usage { prompt_tokens: 3, output_tokens: request.steps - 1 };
+        let usage = Usage::new(3, request.steps - 1);
         if request.cancelled {
             emit(id, Event::Done { finish: Finish::Cancelled, usage });
             return Ok(false);

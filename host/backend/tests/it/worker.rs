@@ -14,7 +14,7 @@ fn text(text: &str) -> Event {
 }
 
 fn done(finish: Finish, output_tokens: u32) -> Event {
-    Event::Done { finish, usage: Usage { prompt_tokens: 3, output_tokens } }
+    Event::Done { finish, usage: Usage::new(3, output_tokens) }
 }
 
 const STARTED: Event = Event::Started { prompt_tokens: 3 };
@@ -72,6 +72,18 @@ fn ends_when_the_host_vanishes_in_mid_answer() {
     let (closed, _) = std::os::unix::net::UnixStream::pair().unwrap();
     host.socket = closed;
     assert_eq!(host.end().code(), Some(0));
+}
+
+#[test]
+fn ends_when_the_host_vanishes_in_mid_load() {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let mut host = Host::start(|_| {});
+    host.load("script", "hang");
+    assert_eq!(host.receive(), Some(Frame::Progress(0.5)));
+    let (closed, _) = std::os::unix::net::UnixStream::pair().unwrap();
+    host.socket = closed;
+    assert_eq!(host.end().signal(), Some(9), "at once");
 }
 
 #[test]
@@ -214,7 +226,7 @@ fn opens_a_backend_of_the_directory() {
     assert!(matches!(host.receive(), Some(Frame::Ready(info)) if info.sequences == 4));
     host.submit(1, prompt("?"));
     let events: Vec<_> = (0..4).map(|_| host.event().1).collect();
-    let usage = Usage { prompt_tokens: 1, output_tokens: 2 };
+    let usage = Usage::new(1, 2);
     assert_eq!(
         events,
         [

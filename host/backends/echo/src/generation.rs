@@ -93,7 +93,7 @@ impl Request {
     pub(crate) fn advance(&mut self, emit: Emit<'_>) -> bool {
         let id = self.id;
         let Some(finish) = self.work(&mut |event| emit(id, event)) else { return false };
-        let usage = Usage { prompt_tokens: self.prompt_tokens, output_tokens: self.output_tokens };
+        let usage = Usage::new(self.prompt_tokens, self.output_tokens);
         emit(id, Event::Done { finish, usage });
         true
     }

@@ -31,12 +31,10 @@ impl EchoModel {
             rate => Duration::from_secs_f64(1.0 / rate),
         };
         let info = ModelInfo {
-            context,
-            sequences: options.sequences,
             embeds: settings.embedding.is_some(),
             generates: true,
             chats: true,
-            device: "CPU".into(),
+            ..ModelInfo::new(context, options.sequences, "CPU")
         };
         Self { info, embedding: settings.embedding, interval, waiting: VecDeque::new(), active: Vec::new() }
     }
@@ -91,6 +89,9 @@ impl Model for EchoModel {
         let request = match work {
             Work::Generate(work) => self.generation(id, work),
             Work::Embed(work) => self.embedding(id, work),
+            Work::Rank(_) | Work::Tokenize(_) | Work::Detokenize(_) | Work::Count(_) => {
+                Err(Error::invalid("an echo model writes text and makes vectors, and does nothing else"))
+            }
         }?;
         self.waiting.push_back(request);
         Ok(())

@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use inferno_backend::{
     Backends, Embed, Error, ErrorKind, Event, Finish, Generate, Input, Library, LoadOptions, Message, Model,
-    Role, Sampling, Usage, Work,
+    Role, Usage, Work,
 };
 
 fn library() -> Library {
@@ -16,13 +16,7 @@ fn library() -> Library {
 }
 
 fn options(path: &Path) -> LoadOptions {
-    LoadOptions {
-        path: path.to_owned(),
-        context: None,
-        sequences: 2,
-        threads: None,
-        extra: Default::default(),
-    }
+    LoadOptions { sequences: 2, ..LoadOptions::new(path) }
 }
 
 /// A model with these settings.
@@ -44,12 +38,7 @@ fn model(settings: &str) -> Box<dyn Model> {
 }
 
 fn prompt(text: &str) -> Generate {
-    Generate {
-        input: Input::Prompt(text.into()),
-        max_tokens: None,
-        sampling: Sampling::default(),
-        stop: Vec::new(),
-    }
+    Generate::new(Input::Prompt(text.into()))
 }
 
 fn step(model: &mut dyn Model) -> (Vec<(u64, Event)>, bool) {
@@ -88,7 +77,7 @@ fn answer(model: &mut dyn Model, work: Generate) -> (Vec<String>, Finish, Usage)
 }
 
 fn usage(prompt_tokens: u32, output_tokens: u32) -> Usage {
-    Usage { prompt_tokens, output_tokens }
+    Usage::new(prompt_tokens, output_tokens)
 }
 
 fn text(text: &str) -> Event {
@@ -109,7 +98,7 @@ fn answers_a_prompt_with_itself_word_by_word() {
 #[test]
 fn answers_a_chat_with_the_last_message_of_the_user() {
     let chat = |roles: &[(Role, &str)]| {
-        let message = |&(role, content): &(Role, &str)| Message { role, content: content.into() };
+        let message = |&(role, content): &(Role, &str)| Message::new(role, content);
         Generate { input: Input::Chat(roles.iter().map(message).collect()), ..prompt("") }
     };
     let messages = [

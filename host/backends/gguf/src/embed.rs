@@ -153,7 +153,7 @@ impl Embedder {
     pub(crate) fn cancel(&mut self, id: u64) {
         if let Some(open) = self.open.remove(&id) {
             self.waiting.retain(|item| item.id != id);
-            self.cancelled.push((id, Usage { prompt_tokens: open.prompt_tokens, output_tokens: 0 }));
+            self.cancelled.push((id, Usage::new(open.prompt_tokens, 0)));
         }
     }
 
@@ -256,7 +256,7 @@ impl Embedder {
             emit(item.id, Event::Embedding(sum));
             open.left -= 1;
             if open.left == 0 {
-                let usage = Usage { prompt_tokens: open.prompt_tokens, output_tokens: 0 };
+                let usage = Usage::new(open.prompt_tokens, 0);
                 self.open.remove(&item.id);
                 emit(item.id, Event::Done { finish: Finish::Stop, usage });
             }

@@ -12,6 +12,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use crate::bound::too_long;
 use crate::native::Context;
 use crate::plan::Plan;
 use crate::prefix::{BLOCK, Prefixes};
@@ -51,7 +52,7 @@ struct Slot {
 
 impl Slot {
     fn usage(&self) -> Usage {
-        Usage { prompt_tokens: count(&self.job.prompt), output_tokens: self.written }
+        Usage::new(count(&self.job.prompt), self.written)
     }
 
     fn unread(&self) -> usize {
@@ -123,15 +124,11 @@ impl Generator {
             return Err(Error::invalid("max_tokens is 0, but must be at least 1")
                 .hint("leave it out for as much as the context has room for"));
         }
-        let prompt = prompts.tokens(&request.input)?;
+        let prompt = prompts.tokens(&request.input, self.room)?;
         let length = count(&prompt);
         let left = self.room.saturating_sub(length);
         if left == 0 {
-            return Err(Error::new(
-                ErrorKind::ContextLength,
-                format!("the prompt has {length} tokens, but the model's context has room for {}, answer included", self.room),
-            )
-            .hint("shorten the prompt, or load the model with a longer context if it was trained with one"));
+            return Err(too_long(&length.to_string(), self.room));
         }
         let most = request.max_tokens.map_or(left, |wish| wish.min(left));
         let chooser = Chooser::new(&request.sampling, self.model.n_vocab(), most);
@@ -143,7 +140,7 @@ impl Generator {
     pub(crate) fn cancel(&mut self, id: u64) {
         if let Some(at) = self.waiting.iter().position(|job| job.id == id) {
             let prompt_tokens = self.waiting.remove(at).map_or(0, |job| count(&job.prompt));
-            self.cancelled.push((id, Usage { prompt_tokens, output_tokens: 0 }));
+            self.cancelled.push((id, Usage::new(prompt_tokens, 0)));
         } else if let Some(sequence) =
             self.slots.iter().position(|slot| matches!(slot, Some(slot) if slot.job.id == id))
             && let Some(slot) = self.free(sequence)

@@ -51,12 +51,10 @@ impl GgufModel {
 impl Model for GgufModel {
     fn info(&self) -> ModelInfo {
         ModelInfo {
-            context: self.plan.context,
-            sequences: self.plan.sequences,
             embeds: true,
             generates: self.facts.generates,
             chats: self.prompts.chats(),
-            device: self.device.clone(),
+            ..ModelInfo::new(self.plan.context, self.plan.sequences, &*self.device)
         }
     }
 
@@ -74,6 +72,9 @@ impl Model for GgufModel {
                     self.embedder.insert(embedder).submit(id, &request)
                 }
             },
+            Work::Rank(_) | Work::Tokenize(_) | Work::Detokenize(_) | Work::Count(_) => {
+                Err(Error::invalid("the gguf backend cannot do that yet"))
+            }
         }
     }
 

@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn options(context: Option<u32>, sequences: u32) -> LoadOptions {
-        LoadOptions { path: "x.gguf".into(), context, sequences, threads: None, extra: Default::default() }
+        LoadOptions { context, sequences, ..LoadOptions::new("x.gguf") }
     }
 
     #[test]

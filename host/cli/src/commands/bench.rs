@@ -86,10 +86,9 @@ fn request(index: u32, bench: &Bench) -> Generate {
     let words = (0..bench.prompt_words).map(|word| WORDS[(word + index) as usize % WORDS.len()]);
     let prompt = format!("{index} {}", words.collect::<Vec<_>>().join(" "));
     Generate {
-        input: Input::Prompt(prompt),
         max_tokens: Some(bench.max_tokens),
         sampling: Sampling { seed: Some(index.into()), ..Sampling::default() },
-        stop: Vec::new(),
+        ..Generate::new(Input::Prompt(prompt))
     }
 }
 

@@ -25,10 +25,10 @@ pub(crate) fn run(settings: &Settings, run: &Run, printer: Printer) -> Outcome {
             .hint("give one with --prompt or on standard input"));
     }
     let request = |input: Input| Generate {
-        input,
         max_tokens: run.sampling.max_tokens,
         sampling: sampling.clone(),
         stop: run.sampling.stop.clone(),
+        ..Generate::new(input)
     };
     let runtime = host::runtime()?;
     let session = runtime.block_on(Session::open(settings, model, printer))?;
@@ -89,9 +89,9 @@ fn input(run: &Run, session: &Session, prompt: String, printer: Printer) -> Resu
 
 fn messages(system: Option<&str>, prompt: String) -> Vec<Message> {
     system
-        .map(|content| Message { role: Role::System, content: content.to_owned() })
+        .map(|content| Message::new(Role::System, content))
         .into_iter()
-        .chain([Message { role: Role::User, content: prompt }])
+        .chain([Message::new(Role::User, prompt)])
         .collect()
 }
 
@@ -109,7 +109,7 @@ async fn as_text(session: &Session, request: Generate, printer: Printer) -> Outc
     }
     match answer?.finish {
         Finish::Cancelled => Err(Failure::interrupted()),
-        Finish::Stop | Finish::Length => Ok(0),
+        Finish::Stop | Finish::Length | Finish::ToolCalls => Ok(0),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use futures::StreamExt;
 use inferno_backend::Backends;
 use inferno_inference::{
-    Config, Event, Finish, Generate, Generation, Inference, Input, Loaded, Sampling, WorkerCommand, models,
+    Config, Event, Finish, Generate, Generation, Inference, Input, Loaded, WorkerCommand, models,
 };
 use tempfile::TempDir;
 
@@ -52,6 +52,7 @@ impl Kit {
         let models = models::Models::new(models::Config {
             dirs: vec![dir.path().to_owned()],
             hf_cache: None,
+            foreign: Vec::new(),
             builtin: None,
         });
         let kit = Self { inference: Inference::new(models, config), dir };
@@ -100,12 +101,7 @@ pub(crate) fn words(stem: &str, count: usize) -> String {
 
 /// A request for at most `max_tokens` tokens.
 pub(crate) fn prompt(text: &str, max_tokens: u32) -> Generate {
-    Generate {
-        input: Input::Prompt(text.into()),
-        max_tokens: Some(max_tokens),
-        sampling: Sampling::default(),
-        stop: vec![],
-    }
+    Generate { max_tokens: Some(max_tokens), ..Generate::new(Input::Prompt(text.into())) }
 }
 
 /// The text and the end of a generation.

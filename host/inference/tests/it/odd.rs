@@ -12,7 +12,7 @@ use inferno_inference::{Error, ErrorKind, Event, Finish, Generate, Input, ModelI
 
 use crate::kit::{Kit, prompt, read, soon, until, wanted};
 
-const DONE: Event = Event::Done { finish: Finish::Stop, usage: Usage { prompt_tokens: 1, output_tokens: 1 } };
+const DONE: Event = Event::Done { finish: Finish::Stop, usage: Usage::new(1, 1) };
 
 /// What the worker does is what it is asked for: the prompt is the name of a deed.
 fn odd(change: impl FnOnce(&mut inferno_inference::Config)) -> Kit {
@@ -94,14 +94,7 @@ fn become_an_odd_worker() {
 fn work() -> Result<(), frames::FrameError> {
     let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut deaf = false;
-    let info = ModelInfo {
-        context: 8,
-        sequences: 1,
-        embeds: false,
-        generates: true,
-        chats: false,
-        device: "CPU".into(),
-    };
+    let info = ModelInfo { generates: true, ..ModelInfo::new(8, 1, "CPU") };
     while let Some(frame) = frames::read_frame(&mut socket)? {
         let mut say = |frame| frames::write(&mut socket, &frame);
         match frame {

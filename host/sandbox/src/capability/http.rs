@@ -49,22 +49,23 @@ impl Requests {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let target = Target::of(request.uri()).map_err(|why| {
-            self.shared.refuse(
-                &self.actor,
-                &format!("a request to {:?} was refused: {why}", request.uri()),
-                "",
-            );
+            let message = format!("a request to {:?} was refused: {why}", request.uri());
+            refuse(&self.shared, &self.actor, &message, "", "HTTP-request-URI-invalid");
             Error::HttpRequestUriInvalid
         })?;
         match self.shared.effect.check("wasi:http", Need::Http(&target)) {
             Ok(()) => Ok(target),
             Err(denial) => {
-                // The interface has no place for words, so they go to the log.
-                self.shared.refuse(&self.actor, &denial.message, &denial.hint);
+                refuse(&self.shared, &self.actor, &denial.message, &denial.hint, "HTTP-request-denied");
                 Err(Error::HttpRequestDenied)
             }
         }
     }
+}
+
+/// The interface has no place for words, so they go to the log, beside the code that the plugin gets.
+fn refuse(shared: &Shared, actor: &Actor, message: &str, hint: &str, code: &str) {
+    shared.refuse(actor, &format!("{message}; it was told {code}"), hint);
 }
 
 impl WasiHttpHooks for Requests {
@@ -91,7 +92,7 @@ impl WasiHttpHooks for Requests {
                     "if that is meant, let the plugin ask for the address itself, and grant it: http = [\"{}\"]",
                     Target { host: crate::site::Host::Address(address), ..target }
                 );
-                shared.refuse(&actor, &message, &hint);
+                refuse(&shared, &actor, &message, &hint, "destination-IP-prohibited");
                 return Err(Error::DestinationIpProhibited);
             }
             send::send(network, &target, &addresses, request, options, room).await

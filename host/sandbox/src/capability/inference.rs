@@ -1,13 +1,15 @@
 //! `inferno:host/inference`: running models. Needs the `inference` grant for the model's name.
 
+mod request;
 mod tokens;
+mod whole;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream as _;
-use inferno_inference::{Embed, ErrorKind, Event, Finish, Generate, Generation, Input, Message, Sampling};
+use inferno_inference::{Detokenize, Draft, Embed, ErrorKind, Event, Generate, Generation, Rank, Tokenize};
 use tokio::sync::oneshot;
 use wasmtime::component::{
     Accessor, Destination, FutureProducer, FutureReader, Linker, Resource, StreamProducer, StreamReader,
@@ -15,34 +17,16 @@ use wasmtime::component::{
 };
 use wasmtime::{Result, StoreContextMut};
 
-use super::bindings::inferno::host::inference::{self, FinishReason, Role};
+use super::bindings::inferno::host::inference::{self, Piece};
 use super::bindings::inferno::host::types::Error;
 use super::models;
 use crate::ask::Need;
 use crate::state::{Host, Shared, State};
+#[expect(unreachable_pub, reason = "generated code re-exports them")]
+pub use request::Request;
 use tokens::Tokens;
-
-/// A request that a plugin is putting together.
-#[derive(Default)]
-#[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Request {
-    model: String,
-    prompt: Option<String>,
-    messages: Vec<Message>,
-    max_tokens: Option<u32>,
-    sampling: Sampling,
-    stop: Vec<String>,
-    /// Bytes that the plugin has put in, as [`State::hold`] counts them.
-    held: usize,
-}
-
-/// An answer that has ended.
-#[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Completion(inferno_inference::Completion);
-
-/// Vectors.
-#[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Embeddings(inferno_inference::Embeddings);
+#[expect(unreachable_pub, reason = "generated code re-exports them")]
+pub use whole::{Completion, Embeddings, Ranking};
 
 /// A request that may be made.
 struct Admitted {
@@ -56,22 +40,9 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
 }
 
 impl State {
-    fn request(&mut self, request: &Resource<Request>) -> Result<&mut Request> {
-        Ok(self.table.get_mut(request)?)
-    }
-
-    /// Counts bytes that go into a request.
-    fn fill(&mut self, request: &Resource<Request>, bytes: usize) -> Result<&mut Request> {
-        self.hold(bytes)?;
-        let request = self.request(request)?;
-        request.held += bytes;
-        Ok(request)
-    }
-
     /// Takes a request out of the plugin's hands and checks that it may be made.
     fn admit(&mut self, call: &str, request: Resource<Request>) -> Result<Result<Admitted, Error>> {
-        let request = self.table.delete(request)?;
-        self.release(request.held);
+        let request = self.take(request)?;
         let ready = self.allow(call, Need::Inference(&request.model)).and_then(|()| self.ready(request));
         let (model, mut work) = match ready {
             Ok(ready) => ready,
@@ -79,32 +50,6 @@ impl State {
         };
         let tokens = self.set_aside(&model, &mut work)?;
         Ok(Ok(Admitted { model, work, tokens }))
-    }
-
-    fn ready(&self, request: Request) -> Result<(String, Generate), Error> {
-        let Request { model, prompt, messages, max_tokens, sampling, stop, held: _ } = request;
-        let input = match (prompt, messages.is_empty()) {
-            (Some(prompt), true) => Input::Prompt(prompt),
-            (None, false) => Input::Chat(messages),
-            (None, true) => return Err(invalid("the request has neither a prompt nor a message")),
-            (Some(_), false) => {
-                return Err(invalid("the request has both a prompt and messages; it may have either"));
-            }
-        };
-        let max_tokens = match (max_tokens, self.shared.effect.tokens_per_call()) {
-            (Some(wanted), Some(cap)) if wanted > cap => {
-                return Err(Error {
-                    hint: Some("ask for fewer, or raise `tokens_per_call` in the plugin's grant".to_owned()),
-                    ..invalid(format!(
-                        "plugin \"{}\" wants {wanted} tokens of one request, but may have {cap}",
-                        self.actor.plugin
-                    ))
-                });
-            }
-            (Some(wanted), _) => Some(wanted),
-            (None, cap) => cap,
-        };
-        Ok((model, Generate { input, max_tokens, sampling, stop }))
     }
 }
 
@@ -153,9 +98,66 @@ impl inference::Host for State {
             Err(error) => Ok(Err(worded(shared, model, error).await)),
         }
     }
+
+    async fn count(&mut self, request: Resource<Request>) -> Result<Result<u32, Error>> {
+        let request = self.take(request)?;
+        let allowed = self.allow("inferno:host/inference.count", Need::Inference(&request.model));
+        let (model, work) = match allowed.and_then(|()| self.ready(request)) {
+            Ok(ready) => ready,
+            Err(error) => return Ok(Err(error)),
+        };
+        let shared = self.shared.clone();
+        match shared.services.inference.count(&model, work).await {
+            Ok(tokens) => Ok(Ok(tokens)),
+            Err(error) => Ok(Err(worded(shared, model, error).await)),
+        }
+    }
+
+    async fn rank(
+        &mut self,
+        model: String,
+        query: String,
+        documents: Vec<String>,
+    ) -> Result<Result<Resource<Ranking>, Error>> {
+        if let Err(error) = self.allow("inferno:host/inference.rank", Need::Inference(&model)) {
+            return Ok(Err(error));
+        }
+        let shared = self.shared.clone();
+        match shared.services.inference.rank(&model, Rank { query, documents }).await {
+            Ok(ranking) => Ok(Ok(self.table.push(Ranking(ranking))?)),
+            Err(error) => Ok(Err(worded(shared, model, error).await)),
+        }
+    }
+
+    async fn tokenize(
+        &mut self,
+        model: String,
+        text: String,
+        special: bool,
+    ) -> Result<Result<Vec<u32>, Error>> {
+        if let Err(error) = self.allow("inferno:host/inference.tokenize", Need::Inference(&model)) {
+            return Ok(Err(error));
+        }
+        let shared = self.shared.clone();
+        match shared.services.inference.tokenize(&model, Tokenize { text, special }).await {
+            Ok(tokens) => Ok(Ok(tokens)),
+            Err(error) => Ok(Err(worded(shared, model, error).await)),
+        }
+    }
+
+    async fn detokenize(&mut self, model: String, tokens: Vec<u32>) -> Result<Result<String, Error>> {
+        if let Err(error) = self.allow("inferno:host/inference.detokenize", Need::Inference(&model)) {
+            return Ok(Err(error));
+        }
+        let shared = self.shared.clone();
+        match shared.services.inference.detokenize(&model, Detokenize { tokens }).await {
+            Ok(text) => Ok(Ok(text)),
+            Err(error) => Ok(Err(worded(shared, model, error).await)),
+        }
+    }
 }
 
-type Started = (StreamReader<String>, FutureReader<Result<Resource<Completion>, Error>>);
+type Started = (StreamReader<Piece>, FutureReader<Result<Resource<Completion>, Error>>);
 
 impl inference::HostWithStore<State> for Host {
     async fn generate(
@@ -176,7 +178,7 @@ impl inference::HostWithStore<State> for Host {
             Err(error) => return Ok(Err(worded(shared, model, error).await)),
         };
         let (sender, receiver) = oneshot::channel();
-        let pieces = Pieces { generation, text: String::new(), ended: false, end: Some(sender), tokens };
+        let pieces = Pieces { generation, draft: Draft::default(), ended: false, end: Some(sender), tokens };
         host.with(|mut access| {
             let text = StreamReader::new(&mut access, pieces)?;
             let end = FutureReader::new(&mut access, End(receiver))?;
@@ -192,7 +194,7 @@ type Outcome = Result<inferno_inference::Completion, Error>;
 struct Pieces {
     generation: Generation,
     /// The whole answer so far, for the completion.
-    text: String,
+    draft: Draft,
     ended: bool,
     end: Option<oneshot::Sender<Outcome>>,
     tokens: Tokens,
@@ -208,23 +210,22 @@ impl Pieces {
     }
 
     /// Takes what waits, without waiting.
-    fn gather(&mut self, cx: &mut Context<'_>) -> Vec<String> {
+    fn gather(&mut self, cx: &mut Context<'_>) -> Vec<Piece> {
         let mut pieces = Vec::new();
         while !self.ended
             && let Poll::Ready(event) = Pin::new(&mut self.generation).poll_next(cx)
         {
             match event {
-                Some(Ok(Event::Text(piece))) => {
-                    self.text.push_str(&piece);
-                    pieces.push(piece);
-                }
                 Some(Ok(Event::Done { finish, usage })) => {
                     self.tokens.written(usage.output_tokens.into());
-                    let text = std::mem::take(&mut self.text);
-                    self.end(Ok(inferno_inference::Completion { text, finish, usage }));
+                    let draft = std::mem::take(&mut self.draft);
+                    self.end(Ok(draft.done(finish, usage)));
                 }
-                Some(Ok(Event::Started { .. } | Event::Embedding(_))) => {}
                 Some(Ok(Event::Failed(error)) | Err(error)) => self.end(Err(error.into())),
+                Some(Ok(event)) => {
+                    self.draft.add(event.clone());
+                    pieces.extend(whole::piece(event));
+                }
                 None => self.end(Err(super::internal("the model's answer broke off"))),
             }
         }
@@ -236,7 +237,7 @@ impl Drop for Pieces {
     fn drop(&mut self) {
         if !self.ended {
             // How many there were is not known, but hardly any has less than a byte.
-            self.tokens.written(self.text.len() as u64);
+            self.tokens.written(self.draft.text.len() as u64);
             let message = "the plugin dropped the stream before the answer had ended";
             self.end(Err(inferno_inference::Error::new(ErrorKind::Cancelled, message).into()));
         }
@@ -244,14 +245,14 @@ impl Drop for Pieces {
 }
 
 impl<D> StreamProducer<D> for Pieces {
-    type Item = String;
-    type Buffer = VecBuffer<String>;
+    type Item = Piece;
+    type Buffer = VecBuffer<Piece>;
 
     fn poll_produce<'a>(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         _store: StoreContextMut<'a, D>,
-        mut destination: Destination<'a, String, VecBuffer<String>>,
+        mut destination: Destination<'a, Piece, VecBuffer<Piece>>,
         finish: bool,
     ) -> Poll<Result<StreamResult>> {
         let pieces = self.gather(cx);
@@ -291,131 +292,5 @@ impl FutureProducer<State> for End {
             Poll::Pending if finish => Poll::Ready(Ok(None)),
             Poll::Pending => Poll::Pending,
         }
-    }
-}
-
-impl inference::HostRequest for State {
-    fn new(&mut self, model: String) -> Result<Resource<Request>> {
-        self.hold(model.len())?;
-        Ok(self.table.push(Request { held: model.len(), model, ..Request::default() })?)
-    }
-
-    fn prompt(&mut self, request: Resource<Request>, text: String) -> Result<()> {
-        let request = self.fill(&request, text.len())?;
-        request.prompt = Some(text);
-        Ok(())
-    }
-
-    fn message(&mut self, request: Resource<Request>, role: Role, content: String) -> Result<()> {
-        let role = match role {
-            Role::System => inferno_inference::Role::System,
-            Role::User => inferno_inference::Role::User,
-            Role::Assistant => inferno_inference::Role::Assistant,
-            Role::Tool => inferno_inference::Role::Tool,
-        };
-        // An empty message takes room as well.
-        let request = self.fill(&request, content.len() + size_of::<Message>())?;
-        request.messages.push(Message { role, content });
-        Ok(())
-    }
-
-    fn max_tokens(&mut self, request: Resource<Request>, count: u32) -> Result<()> {
-        self.request(&request)?.max_tokens = Some(count);
-        Ok(())
-    }
-
-    fn temperature(&mut self, request: Resource<Request>, value: f32) -> Result<()> {
-        self.request(&request)?.sampling.temperature = value;
-        Ok(())
-    }
-
-    fn top_k(&mut self, request: Resource<Request>, count: u32) -> Result<()> {
-        self.request(&request)?.sampling.top_k = count;
-        Ok(())
-    }
-
-    fn top_p(&mut self, request: Resource<Request>, value: f32) -> Result<()> {
-        self.request(&request)?.sampling.top_p = value;
-        Ok(())
-    }
-
-    fn min_p(&mut self, request: Resource<Request>, value: f32) -> Result<()> {
-        self.request(&request)?.sampling.min_p = value;
-        Ok(())
-    }
-
-    fn repeat_penalty(&mut self, request: Resource<Request>, value: f32) -> Result<()> {
-        self.request(&request)?.sampling.repeat_penalty = value;
-        Ok(())
-    }
-
-    fn presence_penalty(&mut self, request: Resource<Request>, value: f32) -> Result<()> {
-        self.request(&request)?.sampling.presence_penalty = value;
-        Ok(())
-    }
-
-    fn frequency_penalty(&mut self, request: Resource<Request>, value: f32) -> Result<()> {
-        self.request(&request)?.sampling.frequency_penalty = value;
-        Ok(())
-    }
-
-    fn seed(&mut self, request: Resource<Request>, value: u64) -> Result<()> {
-        self.request(&request)?.sampling.seed = Some(value);
-        Ok(())
-    }
-
-    fn stop(&mut self, request: Resource<Request>, text: String) -> Result<()> {
-        self.fill(&request, text.len() + size_of::<String>())?.stop.push(text);
-        Ok(())
-    }
-
-    fn drop(&mut self, request: Resource<Request>) -> Result<()> {
-        let request = self.table.delete(request)?;
-        self.release(request.held);
-        Ok(())
-    }
-}
-
-impl inference::HostCompletion for State {
-    fn text(&mut self, completion: Resource<Completion>) -> Result<String> {
-        Ok(self.table.get(&completion)?.0.text.clone())
-    }
-
-    fn finish(&mut self, completion: Resource<Completion>) -> Result<FinishReason> {
-        Ok(match self.table.get(&completion)?.0.finish {
-            Finish::Stop => FinishReason::Stop,
-            Finish::Length => FinishReason::Length,
-            Finish::Cancelled => FinishReason::Cancelled,
-        })
-    }
-
-    fn usage(&mut self, completion: Resource<Completion>) -> Result<inference::Usage> {
-        Ok(self.table.get(&completion)?.0.usage.into())
-    }
-
-    fn drop(&mut self, completion: Resource<Completion>) -> Result<()> {
-        self.table.delete(completion)?;
-        Ok(())
-    }
-}
-
-impl inference::HostEmbeddings for State {
-    fn vectors(&mut self, embeddings: Resource<Embeddings>) -> Result<Vec<Vec<f32>>> {
-        Ok(self.table.get(&embeddings)?.0.vectors.clone())
-    }
-
-    fn usage(&mut self, embeddings: Resource<Embeddings>) -> Result<inference::Usage> {
-        Ok(self.table.get(&embeddings)?.0.usage.into())
-    }
-
-    fn drop(&mut self, embeddings: Resource<Embeddings>) -> Result<()> {
-        self.table.delete(embeddings)?;
-        Ok(())
-    }
-}
-
-impl From<inferno_inference::Usage> for inference::Usage {
-    fn from(usage: inferno_inference::Usage) -> Self {
-        Self { prompt_tokens: usage.prompt_tokens, output_tokens: usage.output_tokens }
     }
 }

@@ -83,6 +83,7 @@ async fn generate(query: &Query, request: Request) -> Response {
     respond(200, &[("content-type", b"text/event-stream".to_vec())], async move |mut out| {
         let mut count = 0;
         while let Some(piece) = pieces.next().await {
+            let inference::Piece::Text(piece) = piece else { continue };
             if !out.write_all(format!("[{piece}]").into_bytes()).await.is_empty() {
                 return;
             }

@@ -59,6 +59,20 @@ fn a_prompt_that_fills_the_context_is_refused_with_both_numbers() {
 }
 
 #[test]
+fn a_huge_prompt_is_refused_by_its_size_alone() {
+    let mut model = load(1);
+    let context = model.info().context;
+    let huge = "fox ".repeat(2 << 20);
+    for request in [raw(&huge), chat(&huge)] {
+        let error = model.submit(1, Work::Generate(request)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ContextLength);
+        let (_, rest) = error.message.split_once("at least ").unwrap_or_else(|| panic!("{error}"));
+        let least: u32 = rest.split(' ').next().unwrap().parse().unwrap();
+        assert!(least > context && rest.contains(&format!("room for {context},")), "{error}");
+    }
+}
+
+#[test]
 fn the_longest_prompt_that_leaves_room_for_one_token_is_taken() {
     let mut model = load(1);
     let context = model.info().context;

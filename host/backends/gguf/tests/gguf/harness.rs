@@ -19,7 +19,7 @@ pub(crate) fn storyteller() -> PathBuf {
 }
 
 pub(crate) fn options(path: &Path, sequences: u32) -> LoadOptions {
-    LoadOptions { path: path.into(), context: None, sequences, threads: None, extra: BTreeMap::new() }
+    LoadOptions { sequences, ..LoadOptions::new(path) }
 }
 
 pub(crate) fn load(sequences: u32) -> Box<dyn Model> {
@@ -27,16 +27,15 @@ pub(crate) fn load(sequences: u32) -> Box<dyn Model> {
 }
 
 pub(crate) fn message(role: Role, content: &str) -> Message {
-    Message { role, content: content.into() }
+    Message::new(role, content)
 }
 
 /// A chat of one message.
 pub(crate) fn chat(content: &str) -> Generate {
     Generate {
-        input: Input::Chat(vec![message(Role::User, content)]),
         max_tokens: Some(200),
         sampling: greedy(),
-        stop: Vec::new(),
+        ..Generate::new(Input::Chat(vec![message(Role::User, content)]))
     }
 }
 
@@ -88,6 +87,7 @@ impl Outcome {
             Event::Embedding(vector) => self.vectors.push(vector),
             Event::Done { finish, usage } => self.end = Some((finish, usage)),
             Event::Failed(error) => self.error = Some(error),
+            other => panic!("{other:?} was not asked for"),
         }
     }
 }

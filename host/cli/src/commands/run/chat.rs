@@ -56,7 +56,7 @@ pub(super) fn chat(
             continue;
         }
         let before = talk.messages.len();
-        talk.messages.push(Message { role: Role::User, content: line.to_owned() });
+        talk.messages.push(Message::new(Role::User, line));
         let answer = runtime
             .block_on(session.answer(request(Input::Chat(talk.messages.clone())), |text| printer.text(text)));
         match answer {
@@ -69,7 +69,7 @@ pub(super) fn chat(
                 if answer.text.is_empty() && answer.finish == Finish::Cancelled {
                     talk.messages.truncate(before);
                 } else {
-                    talk.messages.push(Message { role: Role::Assistant, content: answer.text });
+                    talk.messages.push(Message::new(Role::Assistant, answer.text));
                 }
             }
             Err(failure) if failure.exit == Exit::ReaderGone => return Err(failure),
@@ -94,7 +94,7 @@ struct Talk {
 
 impl Talk {
     fn new(system: Option<String>) -> Self {
-        let messages = system.map(|content| Message { role: Role::System, content }).into_iter().collect();
+        let messages = system.map(|content| Message::new(Role::System, content)).into_iter().collect();
         Self { messages }
     }
 
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn clearing_keeps_the_instructions_and_system_replaces_them() {
         let mut talk = Talk::new(Some("be brief".into()));
-        talk.messages.push(Message { role: Role::User, content: "hello".into() });
+        talk.messages.push(Message::new(Role::User, "hello"));
         assert!(matches!(talk.command("/clear"), Reply::Say(_)));
         assert_eq!(said(&talk), ["be brief"]);
         assert!(matches!(talk.command("/system be long"), Reply::Say(_)));

@@ -1,0 +1,127 @@
+//! Answers as plugins see them.
+
+use inferno_inference::{Event, Finish, ToolCallDelta};
+use wasmtime::Result;
+use wasmtime::component::Resource;
+
+use super::super::bindings::inferno::host::inference::{self, FinishReason, Piece};
+use crate::state::State;
+
+/// An answer that has ended.
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Completion(pub(super) inferno_inference::Completion);
+
+/// Vectors.
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Embeddings(pub(super) inferno_inference::Embeddings);
+
+/// Scores.
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Ranking(pub(super) inferno_inference::Ranking);
+
+impl inference::HostCompletion for State {
+    fn text(&mut self, completion: Resource<Completion>) -> Result<String> {
+        Ok(self.table.get(&completion)?.0.text.clone())
+    }
+
+    fn finish(&mut self, completion: Resource<Completion>) -> Result<FinishReason> {
+        Ok(match self.table.get(&completion)?.0.finish {
+            Finish::Stop => FinishReason::Stop,
+            Finish::Length => FinishReason::Length,
+            Finish::ToolCalls => FinishReason::Other("tool-calls".to_owned()),
+            Finish::Cancelled => FinishReason::Cancelled,
+        })
+    }
+
+    fn usage(&mut self, completion: Resource<Completion>) -> Result<inference::Usage> {
+        Ok(self.table.get(&completion)?.0.usage.into())
+    }
+
+    fn cached_tokens(&mut self, completion: Resource<Completion>) -> Result<u32> {
+        Ok(self.table.get(&completion)?.0.usage.cached_tokens)
+    }
+
+    fn tool_calls(&mut self, completion: Resource<Completion>) -> Result<Vec<inference::ToolCall>> {
+        let calls = self.table.get(&completion)?.0.tool_calls.iter().cloned();
+        Ok(calls
+            .map(|inferno_inference::ToolCall { id, name, arguments }| inference::ToolCall {
+                id,
+                name,
+                arguments,
+            })
+            .collect())
+    }
+
+    fn choices(&mut self, completion: Resource<Completion>) -> Result<Vec<inference::Choice>> {
+        Ok(self.table.get(&completion)?.0.choices.iter().cloned().map(Into::into).collect())
+    }
+
+    fn drop(&mut self, completion: Resource<Completion>) -> Result<()> {
+        self.table.delete(completion)?;
+        Ok(())
+    }
+}
+
+impl inference::HostEmbeddings for State {
+    fn vectors(&mut self, embeddings: Resource<Embeddings>) -> Result<Vec<Vec<f32>>> {
+        Ok(self.table.get(&embeddings)?.0.vectors.clone())
+    }
+
+    fn usage(&mut self, embeddings: Resource<Embeddings>) -> Result<inference::Usage> {
+        Ok(self.table.get(&embeddings)?.0.usage.into())
+    }
+
+    fn drop(&mut self, embeddings: Resource<Embeddings>) -> Result<()> {
+        self.table.delete(embeddings)?;
+        Ok(())
+    }
+}
+
+impl inference::HostRanking for State {
+    fn scores(&mut self, ranking: Resource<Ranking>) -> Result<Vec<f32>> {
+        Ok(self.table.get(&ranking)?.0.scores.clone())
+    }
+
+    fn usage(&mut self, ranking: Resource<Ranking>) -> Result<inference::Usage> {
+        Ok(self.table.get(&ranking)?.0.usage.into())
+    }
+
+    fn drop(&mut self, ranking: Resource<Ranking>) -> Result<()> {
+        self.table.delete(ranking)?;
+        Ok(())
+    }
+}
+
+/// A piece of an answer for the plugin, if the event is one.
+pub(super) fn piece(event: Event) -> Option<Piece> {
+    match event {
+        Event::Text(text) => Some(Piece::Text(text)),
+        Event::Choices(choices) => Some(Piece::Choices(choices.into_iter().map(Into::into).collect())),
+        Event::ToolCall(ToolCallDelta { index, id, name, arguments }) => {
+            Some(Piece::ToolCall(inference::ToolCallDelta { index, id, name, arguments }))
+        }
+        Event::Started { .. }
+        | Event::Embedding(_)
+        | Event::Tokens(_)
+        | Event::Done { .. }
+        | Event::Failed(_) => None,
+    }
+}
+
+impl From<inferno_inference::Choice> for inference::Choice {
+    fn from(choice: inferno_inference::Choice) -> Self {
+        Self { chosen: choice.token.into(), top: choice.top.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl From<inferno_inference::Token> for inference::Token {
+    fn from(token: inferno_inference::Token) -> Self {
+        Self { id: token.id, text: token.bytes, logprob: token.logprob }
+    }
+}
+
+impl From<inferno_inference::Usage> for inference::Usage {
+    fn from(usage: inferno_inference::Usage) -> Self {
+        Self { prompt_tokens: usage.prompt_tokens, output_tokens: usage.output_tokens }
+    }
+}
