@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use inferno_sandbox::BodyError;
 
@@ -23,7 +24,9 @@ pub(crate) struct Entry {
     /// Who it was for.
     pub(crate) tenant: Option<String>,
     /// None until there is an answer.
-    pub(crate) status: Option<StatusCode>,
+    status: Option<StatusCode>,
+    /// How many bytes the answer has, where its head says so.
+    length: Option<u64>,
     bytes: u64,
     complete: bool,
 }
@@ -38,9 +41,26 @@ impl Entry {
             plugin: None,
             tenant: None,
             status: None,
+            length: None,
             bytes: 0,
             complete: false,
         }
+    }
+
+    /// There is an answer.
+    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.status = Some(status);
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        // These have no body, whatever is said about its length.
+        let bare = self.method == Method::HEAD
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.length = if bare { Some(0) } else { length };
+        self.complete = self.is_whole();
+    }
+
+    /// Nobody asks a body for more than its length, so that its end is not seen.
+    fn is_whole(&self) -> bool {
+        self.length.is_some_and(|length| length <= self.bytes)
     }
 }
 
@@ -71,7 +91,7 @@ pub(crate) struct Logged<B> {
 
 impl<B: Body> Logged<B> {
     pub(crate) fn new(inner: B, mut entry: Entry) -> Self {
-        entry.complete = inner.is_end_stream() || entry.method == Method::HEAD;
+        entry.complete |= inner.is_end_stream();
         Self { inner, entry, failure: None }
     }
 }
@@ -98,7 +118,7 @@ where
             }
             Some(Ok(frame)) => {
                 self.entry.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.entry.complete = self.inner.is_end_stream();
+                self.entry.complete = self.inner.is_end_stream() || self.entry.is_whole();
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {

@@ -78,7 +78,7 @@ impl Service {
         };
         clean_answer(&mut answer, head);
         answer.headers_mut().insert(request_id::HEADER, id.value().clone());
-        entry.status = Some(answer.status());
+        entry.answered(answer.status(), answer.headers());
         answer.map(|body| Logged::new(body, entry))
     }
 

@@ -3,6 +3,10 @@
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::Value;
 
 use crate::kit::{Stub, TestServer, head, within};
@@ -78,6 +82,37 @@ async fn one_line_for_each_request_and_no_secret_in_any() {
     let second = lines.line("r2").await;
     assert_eq!((&second["status"], &second["plugin"]), (&404.into(), &Value::Null));
     assert!(!lines.text().contains("inf-secret"), "{}", lines.text());
+}
+
+#[tokio::test]
+async fn an_answer_of_known_length_is_whole_once_all_of_it_was_taken() {
+    let lines = Lines::collect();
+    let stub = |mount, status: u16, length: &'static str| {
+        Stub::new(mount, move |_, _| async move {
+            let pieces = ["ab", "cd"].map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
+            // Its end never comes, and nobody who knows its length waits for it.
+            let body = futures::stream::iter(pieces).chain(futures::stream::pending());
+            let answer = http::Response::builder().status(status).header("content-length", length);
+            Ok(answer.body(StreamBody::new(body).boxed_unsync()).unwrap())
+        })
+    };
+    let server =
+        TestServer::start(vec![stub("/whole", 200, "4"), stub("/none", 304, "4"), stub("/more", 200, "5")]);
+    assert_eq!(server.get("/whole", &["x-request-id: whole"]).await.body, "abcd");
+    let line = lines.line("whole").await;
+    assert_eq!((&line["bytes"], &line["outcome"]), (&4.into(), &"complete".into()));
+    for (request_id, method, path) in [("head", "HEAD", "/whole"), ("none", "GET", "/none")] {
+        let mut client = server.connect().await;
+        client.write(head(method, path, &[&format!("x-request-id: {request_id}")])).await;
+        client.read_until("\r\n\r\n").await;
+        let line = lines.line(request_id).await;
+        assert_eq!((&line["bytes"], &line["outcome"]), (&0.into(), &"complete".into()), "{request_id}");
+    }
+    let mut client = server.connect().await;
+    client.write(head("GET", "/more", &["x-request-id: more"])).await;
+    client.read_until("abcd").await;
+    drop(client);
+    assert_eq!(lines.line("more").await["outcome"], "cut");
 }
 
 #[tokio::test]
