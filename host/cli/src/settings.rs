@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod layers;
 mod own;
+mod site;
 mod value;
 
 pub(crate) use environment::Environment;

@@ -6,6 +6,12 @@ use std::time::Duration;
 pub struct Config {
     /// Where to listen. Port 0 takes a free one, see [`crate::Server::local_addr`].
     pub addr: SocketAddr,
+    /// Names by which this server may be asked besides those of this machine (`localhost`, `127.0.0.1`, ...); `*`: any.
+    /// Others are answered 403, where `addr` is a loopback address or some are listed.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may use this server, such as `https://app.example`, and see its answers; `*`: any.
+    /// Pages of other sites are answered 403; those of this machine and of the server itself are not.
+    pub allowed_origins: Vec<String>,
     /// Open connections. One more is answered 503 and closed.
     pub max_connections: usize,
     /// Header fields of one request. More are answered 431.
@@ -34,6 +40,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
             max_connections: 1024,
             max_headers: 64,
             max_header_bytes: 32 * 1024,

@@ -40,6 +40,10 @@ impl Refusal {
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"inferno\""))
     }
 
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::handler::Handler;
 use crate::routes::{Fixed, Router, Source};
 use crate::service::Service;
+use crate::site::Site;
 use crate::{Config, Error, connection};
 
 /// Connections that wait in the system until they are accepted.
@@ -64,7 +65,8 @@ impl Server {
         let addr = config.addr;
         let listener = listen(addr).map_err(|source| Error::listen(addr, source))?;
         let addr = listener.local_addr().map_err(|source| Error::listen(addr, source))?;
-        Ok(Self { listener, addr, service: Arc::new(Service { config, router, store }) })
+        let site = Site::new(&config);
+        Ok(Self { listener, addr, service: Arc::new(Service { config, site, router, store }) })
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.

@@ -23,6 +23,7 @@ use crate::mounts::{HEALTH, segments};
 use crate::refusal::Refusal;
 use crate::request_id::{self, RequestId};
 use crate::routes::{Router, Routes, exchange};
+use crate::site::{self, Site};
 use crate::{Config, identity};
 
 /// They concern one connection and not the message, so they end here in both directions.
@@ -38,6 +39,7 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 /// What the requests of all connections share.
 pub(crate) struct Service {
     pub(crate) config: Config,
+    pub(crate) site: Site,
     pub(crate) router: Router,
     pub(crate) store: Store,
 }
@@ -64,13 +66,18 @@ impl Service {
                 routes.mounts.spelled_under(request.uri().path()).and_then(|handler| handler.error_body())
             }
         };
-        let answer = match (self.check_head(&request), &target) {
+        let admitted = self.check_head(&request).and_then(|()| self.site.admit(request.headers()));
+        let page = admitted.as_ref().ok().cloned().flatten();
+        let answer = match (admitted, &target) {
             (Err(refusal), _) => Err(refusal),
-            (Ok(()), Ok(Target::Health)) => health(request.method()),
-            (Ok(()), Ok(Target::Plugin(handler, filters))) => {
+            (Ok(Some(_)), _) if site::is_preflight(&request) => {
+                Ok(site::preflight::<Full<Bytes>>(request.headers()).map(boxed))
+            }
+            (Ok(_), Ok(Target::Health)) => health(request.method()),
+            (Ok(_), Ok(Target::Plugin(handler, filters))) => {
                 self.pass(handler, filters, request, &id, &mut entry).await
             }
-            (Ok(()), Err(_)) => Err(target.err().unwrap_or_else(|| Refusal::internal("no target"))),
+            (Ok(_), Err(_)) => Err(target.err().unwrap_or_else(|| Refusal::internal("no target"))),
         };
         let mut answer = match answer {
             Ok(answer) => answer,
@@ -78,6 +85,9 @@ impl Service {
         };
         clean_answer(&mut answer, head);
         answer.headers_mut().insert(request_id::HEADER, id.value().clone());
+        if let Some(page) = page {
+            site::share(answer.headers_mut(), page);
+        }
         entry.answered(answer.status(), answer.headers());
         answer.map(|body| Logged::new(body, entry))
     }

@@ -110,6 +110,8 @@ async fn preload(
 fn config(settings: &Settings) -> Config {
     Config {
         addr: SocketAddr::new(settings.serve_host, settings.serve_port),
+        allowed_hosts: settings.serve_allowed_hosts.0.clone(),
+        allowed_origins: settings.serve_allowed_origins.0.clone(),
         max_connections: settings.serve_max_connections,
         max_body: settings.serve_max_body.0,
         header_timeout: settings.serve_header_timeout.0,

@@ -10,6 +10,7 @@ use inferno_server::Config as ServerConfig;
 use super::environment::Environment;
 use super::layers::{Entry, Layers};
 use super::own::{PluginSettings, TenantSettings};
+use super::site::{Hosts, Origins};
 use super::value::{Auto, LogFormat, LogLevel, Names, Setting};
 use crate::failure::Failure;
 
@@ -22,7 +23,7 @@ pub(crate) struct Key {
     pub(crate) help: &'static str,
     /// What its value must be.
     pub(crate) expected: &'static str,
-    /// It says where code is loaded from, so a project's file may not set it.
+    /// It says where code is loaded from or who gets in, so a project's file may not set it.
     pub(crate) user_only: bool,
 }
 
@@ -95,6 +96,11 @@ keys! { environment;
     any "serve.host" serve_host: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     /// The port that `inferno serve` listens on.
     any "serve.port" serve_port: u16 = 14633;
+    /// Names by which the server may be asked, besides `localhost` and the like; others are refused with 403 where it
+    /// listens on a loopback address, or where some are named here.
+    user "serve.allowed_hosts" serve_allowed_hosts: Hosts = Hosts::default();
+    /// Origins of web pages that may use the server and see its answers; pages of other sites are refused with 403.
+    user "serve.allowed_origins" serve_allowed_origins: Origins = Origins::default();
     /// The largest body of a request.
     any "serve.max_body" serve_max_body: Size = Size(ServerConfig::default().max_body);
     /// Connections that are open at once; one more is refused with 503.

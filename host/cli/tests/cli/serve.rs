@@ -34,7 +34,7 @@ impl Server {
         let length = body.len();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
         )
         .unwrap();
         BufReader::new(stream)
@@ -75,6 +75,30 @@ pub(crate) fn wait_for(lines: &mut impl BufRead, start: &str) -> String {
         }
         seen.push_str(&line);
     }
+}
+
+#[test]
+fn names_and_pages_are_let_in_where_they_are_listed() {
+    let user = User::new()
+        .with("INFERNO_SERVE_ALLOWED_HOSTS", "box.lan")
+        .file(".inferno.toml", "[serve]\nallowed_origins = \"https://app.example\"\n");
+    let server = Server::start(&user, &[]);
+    let asked_as = |host: &str| {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        write!(stream, "GET /v1/models HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(asked_as("box.lan").starts_with("HTTP/1.1 200"));
+    let refusal = asked_as("rebound.example");
+    assert!(refusal.starts_with("HTTP/1.1 403") && refusal.contains("serve.allowed_hosts"), "{refusal}");
+    let answer = server.get("/v1/models", "origin: https://app.example\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("access-control-allow-origin: https://app.example\r\n"), "{answer}");
+    let refusal = server.get("/v1/models", "origin: https://other.example\r\n");
+    assert!(refusal.starts_with("HTTP/1.1 403") && refusal.contains("serve.allowed_origins"), "{refusal}");
+    assert!(refusal.contains("\"error\""), "in the words of the mount: {refusal}");
 }
 
 /// An echo model that takes its time.

@@ -154,7 +154,7 @@ impl TestServer {
 
 /// The head of a request.
 pub(crate) fn head(method: &str, path: &str, headers: &[&str]) -> String {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
     for line in headers {
         head.push_str(line);
         head.push_str("\r\n");

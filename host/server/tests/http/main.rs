@@ -9,4 +9,5 @@ mod limits;
 mod log;
 mod requests;
 mod shutdown;
+mod site;
 mod streams;
