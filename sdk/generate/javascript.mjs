@@ -1,6 +1,7 @@
 // The module `@inferno/plugin`, once as it is inside a component and once as tests see it in Node.
 
 const camel = (name) => name.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase());
+const pascal = (name) => camel(name).replace(/^[a-z]/, (letter) => letter.toUpperCase());
 
 export function guestModule({ packages, imports }, interfaces) {
   const [name, version] = packages.host.split("@");
@@ -17,15 +18,21 @@ export function guestModule({ packages, imports }, interfaces) {
   return `${lines.join("\n")}\n`;
 }
 
-/** How many parameters a function has whose last one may be left out. */
+/** How many parameters a function or method has whose last one may be left out. */
 function arities(items) {
-  const mayEndEarly = ({ params }) => params.at(-1)?.type.name === "option";
-  for (const { is, name, members } of items) {
-    const odd = is === "resource" && members.find(mayEndEarly);
-    if (odd) throw new Error(`${name}.${odd.name}: optional parameters of methods are not supported yet`);
+  const found = {};
+  for (const { is, name, params, members } of items) {
+    if (is === "func" && mayEndEarly(params)) found[camel(name)] = params.length;
+    const methods = (members ?? []).filter((member) => mayEndEarly(member.params));
+    if (methods.length > 0) {
+      found[pascal(name)] = Object.fromEntries(methods.map((method) => [camel(method.name), method.params.length]));
+    }
   }
-  const found = items.filter((item) => item.is === "func" && mayEndEarly(item));
-  return Object.fromEntries(found.map(({ name, params }) => [camel(name), params.length]));
+  return found;
+}
+
+function mayEndEarly(params) {
+  return params.at(-1)?.type.name === "option";
 }
 
 export function nativeModule({ imports }) {

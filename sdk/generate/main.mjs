@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { reduce } from "./reduce.mjs";
+import { reduce, withoutWorlds } from "./reduce.mjs";
 import { guestModule, nativeModule } from "./javascript.mjs";
 import { pythonModule } from "./python.mjs";
 import { typescript } from "./typescript.mjs";
@@ -23,9 +23,25 @@ const read = (file) => {
 };
 const host = readdirSync(join(witFolder, "host")).filter((file) => file.endsWith(".wit")).sort().map((file) => read(`host/${file}`));
 const roles = read("plugin/roles.wit");
+/** Of WASI what each SDK builds with: 0.2, and 0.3 where there is a use for it. */
+const wasi = {
+  js: {
+    "wasi-0.2": ["cli", "clocks", "filesystem", "io"],
+    "wasi-0.3": ["clocks", "http", "random"],
+  },
+  python: { "wasi-0.2": ["cli", "clocks", "http", "io"] },
+};
+const readWasi = (generation, name) => {
+  const file = generation === "wasi-0.2" ? `wasi-0.2/${name}.wit` : `wasi-${name}/${name}.wit`;
+  return withoutWorlds(readFileSync(join(witFolder, "deps", file), "utf8"));
+};
+const versionOf = (text) => /^package wasi:[a-z]+@(.*);/m.exec(text)[1];
+const wasiVersion = versionOf(readWasi("wasi-0.2", "cli"));
 const packages = {
   host: host.find(({ wit }) => wit.package).wit.package,
   plugin: read("plugin/worlds.wit").wit.package,
+  /** The version of WASI 0.2. */
+  wasi: wasiVersion,
 };
 
 const files = new Map();
@@ -47,17 +63,23 @@ const facts = {
     roles.wit.interfaces.map(({ name, items }) => [name, items.filter((item) => item.is === "func").map((func) => func.name)]),
   ),
 };
-for (const sdk of ["js/wit", "python/inferno_plugin/wit"]) {
-  for (const [file, text] of wits) files.set(`sdk/${sdk}/${file}`, text);
-  files.set(`sdk/${sdk}/interfaces.json`, `${JSON.stringify(facts, null, 2)}\n`);
+/** The roles that are interfaces of WASI, and those. */
+const standards = {
+  js: { command: `wasi:cli/run@${wasiVersion}`, http: `wasi:http/handler@${versionOf(readWasi("wasi-0.3", "http"))}` },
+  python: { command: `wasi:cli/run@${wasiVersion}`, http: `wasi:http/incoming-handler@${wasiVersion}` },
+};
+for (const [sdk, folder] of [["js", "sdk/js/wit"], ["python", "sdk/python/inferno_plugin/wit"]]) {
+  for (const [file, text] of wits) files.set(`${folder}/${file}`, text);
+  for (const [generation, names] of Object.entries(wasi[sdk])) {
+    for (const name of names) files.set(`${folder}/${generation}/${name}.wit`, readWasi(generation, name));
+    files.set(`${folder}/${generation}/LICENSE`, readFileSync(join(witFolder, "deps/LICENSE"), "utf8"));
+  }
+  files.set(`${folder}/interfaces.json`, `${JSON.stringify({ ...facts, standards: standards[sdk] }, null, 2)}\n`);
 }
 files.set("sdk/js/types/generated.d.ts", typescript(interfaces, roles.wit.interfaces, facts));
 files.set("sdk/js/src/guest/generated.js", guestModule(facts, interfaces));
 for (const name of Object.keys(facts.imports)) files.set(`sdk/python/inferno_plugin/${name}.py`, pythonModule(name));
 files.set("sdk/js/src/native/generated.js", nativeModule(facts));
-// Not ours to edit: what stands behind `Math.random`.
-files.set("sdk/js/wit/random/random.wit", readFileSync(join(witFolder, "deps/wasi-random/random.wit"), "utf8"));
-files.set("sdk/js/wit/random/LICENSE", readFileSync(join(witFolder, "deps/LICENSE"), "utf8"));
 
 const check = process.argv.includes("--check");
 const stale = [];

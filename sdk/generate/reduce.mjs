@@ -14,3 +14,8 @@ export function reduce({ text, wit }, packageName) {
   // At the end: the tools take a comment before something for its documentation.
   return `${whole.trimEnd()}\n\n// Generated from wit/ by sdk/generate, which leaves out what is asynchronous.\n`;
 }
+
+/** A WIT file of WASI without its worlds, which name packages that no plugin needs. */
+export function withoutWorlds(text) {
+  return text.replace(/^(?:@\w+\([^\n]*\)\n|\/\/\/[^\n]*\n)*world [\w-]+ \{\n[^]*?^\}\n/gm, "");
+}

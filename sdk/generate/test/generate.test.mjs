@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { reduce } from "../reduce.mjs";
+import { reduce, withoutWorlds } from "../reduce.mjs";
 import { typescript } from "../typescript.mjs";
 import { parse } from "../wit.mjs";
 
@@ -43,6 +43,15 @@ test("what is asynchronous goes, and nothing else changes", () => {
     parse(reduced, "reduced").interfaces[0].items.map(({ name }) => name).filter(Boolean),
     ["pair", "kind", "total", "delete"],
   );
+});
+
+test("worlds go, and nothing else changes", () => {
+  const [before, world, after] = [
+    "package acme:x@0.1.0;\n\n@since(version = 0.1.0)\ninterface a {\n  /// One.\n  b: func();\n}\n\n",
+    "/// All.\n@since(version = 0.1.0)\nworld imports {\n  /// A.\n  import a;\n}\n",
+    "interface c {\n}\n",
+  ];
+  assert.equal(withoutWorlds(before + world + after + world), before + after);
 });
 
 test("the rest becomes TypeScript", () => {

@@ -80,8 +80,8 @@ test("errors say what to mend, and where", () => {
   fails(
     "sample does not start: it calls inferno:host/log@0.1.0#log while its modules load, which happens at the build; only the role's functions can",
   );
-  write("plugin.toml", "[roles.converter]\n");
-  fails(/\[roles\.converter\] cannot be played in JavaScript; these can: step, judge, /);
+  write("plugin.toml", "[roles.oracle]\n");
+  fails(/there is no role oracle; there are step, converter, judge, /);
   write("plugin.toml", "");
   fails("FOLDER/plugin.toml: the plugin plays no role; add a table such as [roles.step]");
 });

@@ -1,4 +1,5 @@
 import type { Host, inference } from "./generated";
+import type { Terminal } from "./index";
 
 /** What a plugin asked of a model. */
 export interface Asked {
@@ -23,6 +24,8 @@ export interface Parts extends Partial<Pick<Host, "models" | "plugins" | "quota"
   secrets?: Record<string, string>;
   /** What the key-value store holds at first. */
   kv?: Record<string, Uint8Array | string>;
+  /** Files by their whole paths, such as `/in/words.txt`. */
+  files?: Record<string, Uint8Array | string>;
   /** The text of the answer, or a whole interface. */
   inference?: ((asked: Asked) => string) | Host["inference"];
 }
@@ -32,6 +35,8 @@ export interface Seen {
   log: { level: string; message: string; fields: Record<string, string> }[];
   metrics: { name: string; value: number; labels: Record<string, string> }[];
   kv: Map<string, { value: Uint8Array; until: number }>;
+  /** All files, those that the plugin wrote included. */
+  files: Map<string, Uint8Array>;
   requests: Asked[];
 }
 
@@ -40,3 +45,9 @@ export interface Seen {
  * What an earlier call lent is gone.
  */
 export declare function lend(parts?: Parts): Seen;
+
+/** What a command is given, and what it wrote to standard output and standard error. */
+export declare function terminal(given?: { args?: string[]; input?: string }): Terminal & {
+  output: string;
+  errors: string;
+};

@@ -10,12 +10,17 @@ from . import failure
 
 def play(role: type, functions: list[str]) -> type:
     """A role whose failures reach the host as such: whatever is raised, the component itself goes on."""
-    missing = [name for name in functions if not _is_written(getattr(role, name, None))]
-    if missing:
-        raise TypeError(f"class {role.__name__} has no method {' and no '.join(missing)}")
+    check(role, functions)
     # The tool makes an object for each function; the plugin has one for all, made when it is first needed.
     player = cache(role)
     return type(role.__name__, (), {name: _guarded(player, name) for name in functions})
+
+
+def check(role: type, functions: list[str]) -> None:
+    """All that a role promises must be written."""
+    missing = [name for name in functions if not _is_written(getattr(role, name, None))]
+    if missing:
+        raise TypeError(f"class {role.__name__} has no method {' and no '.join(missing)}")
 
 
 def _is_written(method) -> bool:
@@ -29,9 +34,14 @@ def _guarded(player, name: str):
         except Err:
             raise
         except Exception as error:
-            raise failure("internal", f"the plugin failed in {_where(error)}: {_worded(error)}") from error
+            raise failure("internal", described(error)) from error
 
     return call
+
+
+def described(error: BaseException) -> str:
+    """A mistake of the plugin's, for whoever runs it."""
+    return f"the plugin failed in {_where(error)}: {_worded(error)}"
 
 
 def _where(error: BaseException) -> str:

@@ -23,7 +23,8 @@ export async function buildPlugin(folder, output = join(folder, "plugin.wasm")) 
       witPath: work,
       world: "plugin",
       jsSource: script,
-      sync: true,
+      // Only the handler of WASI 0.3 is asynchronous; without that the engine is smaller.
+      sync: !manifest.roles.includes("http"),
       optSize: true,
     }));
   } catch (error) {

@@ -28,7 +28,12 @@ export async function bundle(folder, { roles }) {
     conditions: ["module", "import", "default"],
     logLevel: "silent",
     absWorkingDir: folder,
-    define: { "Math.random": "__inferno_random", console: "__inferno_console" },
+    define: {
+      "Math.random": "__inferno_random",
+      console: "__inferno_console",
+      TextDecoder: "__inferno_decoder",
+      TextEncoder: "__inferno_encoder",
+    },
     inject: [source("guest/globals.js")],
     plugins: [inferno],
   }).catch((error) => {
@@ -42,20 +47,44 @@ export async function bundle(folder, { roles }) {
 }
 
 function roleModule(entry, roles) {
-  return [
-    'import { play } from "@inferno/plugin/guest/play";',
-    ...roles.map((role) => `import { ${role} as ${role}Role } from "./${entry}";`),
-    ...roles.map((role) => `export const ${role} = play(${role}Role, ${JSON.stringify(facts.roles[role])});`),
-  ].join("\n");
+  return roles
+    .flatMap((role) => [
+      `import { ${role} as ${role}Role } from "./${entry}";`,
+      ...(STANDARDS[role] ?? [
+        `export const ${role} = play(${role}Role, ${JSON.stringify(facts.roles[role])});`,
+      ]),
+    ])
+    .concat('import { play } from "@inferno/plugin/guest/play";')
+    .join("\n");
 }
+
+/** The roles that WASI has an interface for; what is exported has that one's name. */
+const STANDARDS = {
+  command: [
+    'import { playCommand } from "@inferno/plugin/guest/command";',
+    "export const run = playCommand(commandRole);",
+  ],
+  http: [
+    'import { playHttp } from "@inferno/plugin/guest/http";',
+    "export const handler = playHttp(httpRole);",
+  ],
+};
 
 /** Where the names lead that only a component has. */
 const inferno = {
   name: "inferno",
   setup({ onResolve }) {
-    onResolve({ filter: /^(inferno|wasi):/ }, ({ path }) => ({ path, external: true, sideEffects: false }));
+    onResolve({ filter: /^(inferno|wasi):/ }, ({ path }) => ({
+      // Without a version it is 0.2, as the SDK has it.
+      path: path.includes("@") ? path : `${path}@${facts.packages.wasi}`,
+      external: true,
+      sideEffects: false,
+    }));
     onResolve({ filter: /^@inferno\/plugin$/ }, () => ({ path: source("guest/index.js"), sideEffects: false }));
-    onResolve({ filter: /^@inferno\/plugin\/guest\/play$/ }, () => ({ path: source("guest/play.js") }));
+    onResolve({ filter: /^@inferno\/plugin\/guest\// }, ({ path }) => ({
+      path: source(`${path.slice("@inferno/plugin/".length)}.js`),
+      sideEffects: false,
+    }));
     onResolve({ filter: /^@inferno\/plugin\/testing$/ }, () => ({
       errors: [{ text: "@inferno/plugin/testing is for tests; a component has a real host" }],
     }));

@@ -6,8 +6,7 @@ import { parse } from "smol-toml";
 import { Failure } from "./failure.js";
 import { facts } from "./wit.js";
 
-/** A converter works on files, which the engine cannot open. */
-const PLAYABLE = Object.keys(facts.roles).filter((role) => role !== "converter");
+const PLAYABLE = [...Object.keys(facts.roles), ...Object.keys(facts.standards)];
 
 /** What the build needs of a plugin's `plugin.toml`; the host checks the rest. */
 export async function readManifest(folder) {
@@ -31,7 +30,7 @@ export async function readManifest(folder) {
   for (const role of roles) {
     if (!PLAYABLE.includes(role)) {
       throw new Failure(
-        `${file}: [roles.${role}] cannot be played in JavaScript; these can: ${PLAYABLE.join(", ")}`,
+        `${file}: there is no role ${role}; there are ${PLAYABLE.join(", ")}`,
       );
     }
   }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,11 +15,17 @@ export async function writeWorld(target, imports, roles) {
     "package inferno:build;",
     "world plugin {",
     ...imports.map((name) => `  import ${name};`),
-    ...roles.map((role) => `  export ${pluginPackage}/${role}@${version};`),
+    ...roles.map((role) => `  export ${facts.standards[role] ?? `${pluginPackage}/${role}@${version}`};`),
     "}",
     "",
   ];
   await mkdir(join(target, "deps"), { recursive: true });
   await writeFile(join(target, "world.wit"), world.join("\n"));
-  for (const name of ["host", "plugin", "random"]) await cp(join(folder, name), join(target, "deps", name), { recursive: true });
+  for (const name of ["host", "plugin"]) await cp(join(folder, name), join(target, "deps", name), { recursive: true });
+  // One package each.
+  for (const generation of ["wasi-0.2", "wasi-0.3"]) {
+    for (const file of readdirSync(join(folder, generation)).filter((file) => file.endsWith(".wit"))) {
+      await cp(join(folder, generation, file), join(target, "deps", `${generation}-${file}`));
+    }
+  }
 }

@@ -3,6 +3,8 @@
 import insecure from "wasi:random/insecure@0.3.0";
 import { log } from "./generated.js";
 
+export { Utf8Decoder as __inferno_decoder, Utf8Encoder as __inferno_encoder } from "./text.js";
+
 const line =
   (level) =>
   (...values) =>

@@ -2,12 +2,12 @@ import { PluginError } from "../error.js";
 
 /**
  * An interface of the host whose failures are `PluginError`s.
- * `arities` has the functions whose last parameters may be left out; the engine wants them all.
+ * `arities` has the functions, and by resource the methods, whose last parameters may be left out; the engine wants all.
  */
 export function lend(imported, arities = {}) {
   const lent = {};
   for (const [name, value] of Object.entries(imported)) {
-    lent[name] = isResource(value) ? withMethods(value) : plain(value, arities[name]);
+    lent[name] = isResource(value) ? withMethods(value, arities[name]) : plain(value, arities[name]);
   }
   return lent;
 }
@@ -16,10 +16,11 @@ function isResource(value) {
   return typeof value === "function" && Object.getOwnPropertyNames(value.prototype ?? {}).length > 1;
 }
 
-function withMethods(resource) {
+function withMethods(resource, arities = {}) {
   const { prototype } = resource;
   for (const name of Object.getOwnPropertyNames(prototype)) {
-    if (name !== "constructor" && typeof prototype[name] === "function") prototype[name] = plain(prototype[name]);
+    if (name === "constructor" || typeof prototype[name] !== "function") continue;
+    prototype[name] = plain(prototype[name], arities[name]);
   }
   return resource;
 }

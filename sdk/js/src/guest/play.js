@@ -2,12 +2,10 @@
 export function play(role, functions) {
   const played = {};
   for (const name of functions) {
-    if (typeof role[name] !== "function") throw new TypeError(`the role has no function "${name}"`);
+    const call = written(role, name);
     played[name] = (...args) => {
       try {
-        const result = role[name](...args);
-        if (typeof result?.then === "function") throw new TypeError(`"${name}" is asynchronous; roles answer at once`);
-        return result;
+        return answered(name, call(...args));
       } catch (thrown) {
         throw failure(thrown);
       }
@@ -16,8 +14,20 @@ export function play(role, functions) {
   return played;
 }
 
+/** A function of a role, which must be there. */
+export function written(role, name) {
+  if (typeof role[name] !== "function") throw new TypeError(`the role has no function "${name}"`);
+  return (...args) => role[name](...args);
+}
+
+/** What a role gave, unless it is only a promise. */
+export function answered(name, result) {
+  if (typeof result?.then === "function") throw new TypeError(`"${name}" is asynchronous; roles answer at once`);
+  return result;
+}
+
 /** An `Error` would end the component, so the host gets a plain object. */
-function failure(thrown) {
+export function failure(thrown) {
   const { kind, message, hint = null, retryAfterMs = null } = Object(thrown);
   if (typeof kind?.tag === "string") return { kind, message: String(message), hint, retryAfterMs };
   const where = /at (\S+) \(/.exec(thrown?.stack ?? "")?.[1];

@@ -1,12 +1,14 @@
 import { PluginError } from "../error.js";
+import { bytes, memory } from "./files.js";
 import { set } from "./stage.js";
 
 /**
  * Lends a host to the test: `log`, `metrics`, `kv` and `settings` are always there, the rest is what `parts` has.
  * What an earlier call lent is gone.
  */
-export function lend({ settings = {}, secrets, inference, kv = {}, ...others } = {}) {
-  const seen = { log: [], metrics: [], kv: new Map(), requests: [] };
+export function lend({ settings = {}, secrets, inference, kv = {}, files, ...others } = {}) {
+  const seen = { log: [], metrics: [], kv: new Map(), files: new Map(), requests: [] };
+  for (const [path, content] of Object.entries(files ?? {})) seen.files.set(path, bytes(content));
   for (const [key, value] of Object.entries(kv)) seen.kv.set(key, { value: bytes(value), until: Infinity });
   set({
     log: { log: (level, message, fields) => seen.log.push({ level, message, fields: Object.fromEntries(fields) }) },
@@ -16,6 +18,7 @@ export function lend({ settings = {}, secrets, inference, kv = {}, ...others } =
     },
     settings: { get: (key) => (key in settings ? JSON.stringify(settings[key]) : null) },
     kv: store(seen.kv),
+    ...(files && { files: memory(seen.files) }),
     ...(secrets && { secrets: { get: (name) => secrets[name] ?? missing(`no secret "${name}"`) } }),
     ...(inference && { inference: typeof inference === "function" ? model(inference, seen.requests) : inference }),
     ...others,
@@ -23,12 +26,17 @@ export function lend({ settings = {}, secrets, inference, kv = {}, ...others } =
   return seen;
 }
 
-function missing(message) {
-  throw new PluginError("not-found", message);
+/** What a command is given, with what it wrote as text. */
+export function terminal({ args = [], input = "" } = {}) {
+  const text = (content) => (typeof content === "string" ? content : new TextDecoder().decode(content));
+  const seen = { args, output: "", errors: "", read: () => input };
+  seen.write = (content) => void (seen.output += text(content));
+  seen.warn = (content) => void (seen.errors += text(content));
+  return seen;
 }
 
-function bytes(value) {
-  return typeof value === "string" ? new TextEncoder().encode(value) : value;
+function missing(message) {
+  throw new PluginError("not-found", message);
 }
 
 function store(entries) {

@@ -34,7 +34,7 @@ def build(folder: Path, output: Path | None = None) -> Built:
         unfinished = output.with_name(f"{output.name}.{os.getpid()}")
         try:
             tool.run(
-                ["-q", "-d", f"{work}/wit", "-w", "plugin", "--world-module", "inferno_wit"]
+                ["-q", "-d", f"{work}/wit", "-w", "plugin", "--world-module", "inferno_wit", *_names(plugin.roles)]
                 + ["componentize", "inferno_entry", "-p", str(path), "-p", str(folder), "-o", str(unfinished)]
             )
             os.replace(unfinished, output)
@@ -61,6 +61,15 @@ _LINES = {
 }
 
 
+def _names(roles: list[str]) -> list[str]:
+    """Two interfaces are called `types`; the host's keeps its name, as the bindings for tests have it."""
+    if "http" not in roles:
+        return []
+    host, version = wit.FACTS["packages"]["host"].split("@")
+    names = [f"wasi:http/types@{wit.FACTS['packages']['wasi']}=http_types", f"{host}/types@{version}=types"]
+    return [word for name in names for word in ("--import-interface-name", name)]
+
+
 def _entry(roles: list[str]) -> str:
     """The module that the component begins with."""
     lines = ["import plugin", "from inferno_plugin._play import play"]
@@ -69,6 +78,13 @@ def _entry(roles: list[str]) -> str:
         lines += [
             f"if not hasattr(plugin, {name!r}):",
             f"    raise ImportError('plugin.py has no class {name}, but plugin.toml names [roles.{role}]')",
-            f"{name} = play(plugin.{name}, {[one.replace('-', '_') for one in wit.FACTS['roles'][role]]})",
         ]
+        if role in wit.FACTS["standards"]:
+            # What WASI calls the class.
+            interface = wit.FACTS["standards"][role].partition("/")[2].partition("@")[0]
+            exported = interface.title().replace("-", "")
+            lines += [f"from inferno_plugin import _{role}", f"{exported} = _{role}.play(plugin.{name})"]
+        else:
+            functions = [one.replace("-", "_") for one in wit.FACTS["roles"][role]]
+            lines.append(f"{name} = play(plugin.{name}, {functions})")
     return "\n".join(lines) + "\n"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import Failure
-from .wit import FACTS
+from .wit import ROLES
 
 
 @dataclass
@@ -26,9 +26,8 @@ def read(folder: Path) -> Manifest:
         raise Failure(f"{file}: {error}") from None
     roles = list(table.get("roles", {}))
     if not roles:
-        raise Failure(f"{file}: the plugin plays no role; add a table such as [roles.{next(iter(FACTS['roles']))}]")
+        raise Failure(f"{file}: the plugin plays no role; add a table such as [roles.{ROLES[0]}]")
     for role in roles:
-        if role not in FACTS["roles"]:
-            known = ", ".join(FACTS["roles"])
-            raise Failure(f"{file}: [roles.{role}] cannot be played in Python; these can: {known}")
+        if role not in ROLES:
+            raise Failure(f"{file}: there is no role {role}; there are {', '.join(ROLES)}")
     return Manifest(file, table.get("plugin", {}).get("name", "plugin"), roles, set(table.get("asks", {})))

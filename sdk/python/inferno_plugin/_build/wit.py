@@ -7,6 +7,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "wit"
 FACTS = json.loads((FOLDER / "interfaces.json").read_text())
+# All that can be played.
+ROLES = [*FACTS["roles"], *FACTS["standards"]]
 
 
 def write_world(target: Path, imports: Iterable[str], roles: Iterable[str]) -> None:
@@ -19,10 +21,13 @@ def write_world(target: Path, imports: Iterable[str], roles: Iterable[str]) -> N
         "package inferno:build;",
         "world plugin {",
         *(f"  import {host}/{name}@{host_version};" for name in names),
-        *(f"  export {plugin}/{role}@{plugin_version};" for role in roles),
+        *(f"  export {FACTS['standards'].get(role, f'{plugin}/{role}@{plugin_version}')};" for role in roles),
         "}",
         "",
     ]
     for package in ["host", "plugin"]:
         shutil.copytree(FOLDER / package, target / "deps" / package)
+    # One package each.
+    for file in (FOLDER / "wasi-0.2").glob("*.wit"):
+        shutil.copyfile(file, target / "deps" / f"wasi-{file.name}")
     (target / "world.wit").write_text("\n".join(lines))
