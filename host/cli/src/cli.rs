@@ -75,10 +75,7 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
         Verb::Models(args::Models::Info { model, json }) => {
             commands::models_info::info(&settings(vec![])?, &model, json, printer)
         }
-        Verb::Validate(validate) => {
-            settings(vec![])?;
-            commands::validate::validate(&validate, printer)
-        }
+        Verb::Validate(validate) => commands::validate::validate(&settings(vec![])?, &validate, printer),
         Verb::Bench(bench) => commands::bench::bench(&settings(vec![])?, &bench, printer),
         Verb::Plugin(verb) => plugin(&settings(vec![])?, verb, uses.as_ref(), printer),
         Verb::Backend(args::Backend::List(json)) => {

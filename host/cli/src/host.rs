@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use inferno_backend::Backends;
-use inferno_inference::models::{Builtin, Config as ModelsConfig, Model, Models};
+use inferno_inference::models::{Builtin, Config as ModelsConfig, Foreign, Model, Models};
 use inferno_inference::{Config as InferenceConfig, Inference, WorkerCommand};
 use inferno_store::Store;
 use tokio::runtime::{Builder, Runtime};
@@ -20,6 +20,16 @@ pub(crate) fn backends(directory: &Path) -> Backends {
     Backends::new(linked, Some(directory))
 }
 
+/// The formats that only a library in the backends directory knows. Asking opens the libraries, where there are any.
+pub(crate) fn foreign(settings: &Settings) -> Vec<Foreign> {
+    let backends = Backends::new(Vec::new(), Some(&settings.backends_dir));
+    let told = backends.detect().filter_map(|detect| {
+        let (format, extension) = (detect.format.clone(), detect.extension.clone());
+        Some(Foreign { format, extension, magic: detect.magic_bytes()? })
+    });
+    told.collect()
+}
+
 /// The user's models and the demo model.
 pub(crate) fn models(settings: &Settings) -> Result<Models, Failure> {
     let config = ModelsConfig {
@@ -29,6 +39,7 @@ pub(crate) fn models(settings: &Settings) -> Result<Models, Failure> {
             name: DEMO_NAME.to_owned(),
             path: demo_model::unpacked(&settings.cache_dir)?,
         }),
+        foreign: foreign(settings),
     };
     Ok(Models::with_cache(config, &settings.cache_dir))
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Model,
+    Foreign, Model,
     digest::Digests,
     discover::Candidate,
     inspect::{Content, Files},
@@ -21,6 +21,8 @@ pub(crate) struct Catalog {
     by_name: HashMap<String, usize>,
     /// Files that would have been models; asking for one by name tells what is wrong with it.
     broken: HashMap<String, (PathBuf, String)>,
+    /// How files end, with the dot: a model is found with it, too.
+    endings: Vec<String>,
 }
 
 /// What looking up a name gives.
@@ -42,10 +44,14 @@ impl Catalog {
     pub(crate) fn build(
         candidates: Vec<Candidate>,
         problems: Vec<(PathBuf, String)>,
+        foreign: &[Foreign],
         digests: &Arc<Digests>,
         mut read: impl FnMut(&Files) -> Result<Content, String>,
     ) -> Self {
-        let mut catalog = Self { problems, ..Self::default() };
+        let foreign = foreign.iter().map(|foreign| foreign.extension.as_str());
+        let endings =
+            ["gguf", "echo"].into_iter().chain(foreign).map(|ending| format!(".{ending}")).collect();
+        let mut catalog = Self { problems, endings, ..Self::default() };
         let mut entries: Vec<Entry> = Vec::new();
         let mut by_file: HashMap<(u64, u64), Option<usize>> = HashMap::new();
         let mut broken = Vec::new();
@@ -149,7 +155,7 @@ impl Catalog {
 
     /// Looks up a name or an alias, with or without the file's extension.
     pub(crate) fn find(&self, name: &str) -> Lookup<'_> {
-        let bare = name.strip_suffix(".gguf").or_else(|| name.strip_suffix(".echo")).unwrap_or(name);
+        let bare = self.endings.iter().find_map(|ending| name.strip_suffix(ending.as_str())).unwrap_or(name);
         if let Some(model) = [name, bare].iter().find_map(|name| self.models.get(*self.by_name.get(*name)?)) {
             return Lookup::Model(model);
         }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{inspect::Shard, names};
+use crate::{Foreign, inspect::Shard, names};
 
 const MAX_DEPTH: u32 = 8;
 /// Somebody who names `/` as the models directory gets a message, not a walk of hours.
@@ -28,7 +28,9 @@ pub(crate) struct Candidate {
 
 /// What a walk finds.
 #[derive(Default)]
-pub(crate) struct Walk {
+pub(crate) struct Walk<'a> {
+    /// Formats whose files are looked for besides those that are read here.
+    foreign: &'a [Foreign],
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) problems: Vec<(PathBuf, String)>,
     entered: HashSet<(u64, u64)>,
@@ -52,7 +54,11 @@ enum Mark {
     Revision(String),
 }
 
-impl Walk {
+impl<'a> Walk<'a> {
+    pub(crate) fn new(foreign: &'a [Foreign]) -> Self {
+        Self { foreign, ..Self::default() }
+    }
+
     /// Finds models in a directory of the user's, with its subdirectories. A directory that is not there is empty.
     pub(crate) fn directory(&mut self, dir: &Path) -> Result<(), String> {
         match fs::metadata(dir) {
@@ -95,7 +101,7 @@ impl Walk {
             }
             if path.is_dir() {
                 self.subfolder(&path, place);
-            } else if is_model_name(&path) {
+            } else if is_model_name(&path, self.foreign) {
                 self.file(path, place);
             }
         }
@@ -171,10 +177,10 @@ impl Walk {
     }
 }
 
-fn is_model_name(path: &Path) -> bool {
+fn is_model_name(path: &Path, foreign: &[Foreign]) -> bool {
     path.extension().is_some_and(|extension| {
         extension.eq_ignore_ascii_case("gguf") || extension.eq_ignore_ascii_case("echo")
-    })
+    }) || foreign.iter().any(|foreign| foreign.names(path))
 }
 
 /// `models--ORG--NAME` -> `ORG/NAME`, where the directory is laid out as a Hugging Face cache does it.

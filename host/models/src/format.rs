@@ -1,15 +1,17 @@
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-/// A format that some backend runs. The content decides, never the file's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// A format that some backend runs. The content decides; the file's name has a say only in formats that are not read
+/// here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// GGUF, the format of llama.cpp.
     Gguf,
     /// A script for the deterministic `echo` backend, for tests and benchmarks.
     Echo,
+    /// One that is not read here, under the name that backends list it by.
+    Foreign(String),
 }
 
 /// What a file is instead of a model that could be run, in words for its user.
@@ -21,7 +23,7 @@ pub struct NotAModel(&'static str);
 pub(crate) const DETECT_BYTES: u64 = 64;
 
 impl Format {
-    /// Tells the format from the first bytes of a file (64 are enough).
+    /// Tells a format that is read here from the first bytes of a file (64 are enough).
     pub fn detect(start: &[u8]) -> Result<Self, NotAModel> {
         if start.starts_with(b"GGUF") {
             return Ok(Self::Gguf);
@@ -36,11 +38,18 @@ impl Format {
     }
 
     /// The name under which backends list it.
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Gguf => "gguf",
             Self::Echo => "echo",
+            Self::Foreign(name) => name,
         }
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{Format, Header, echo, format::DETECT_BYTES, gguf};
+use crate::{Foreign, Format, Header, echo, format::DETECT_BYTES, gguf};
 
 /// A generous bound for the parts of a split model.
 const MAX_PARTS: u32 = 1024;
@@ -106,21 +106,26 @@ pub(crate) enum Content {
 }
 
 /// Reads the headers of a model's files.
-pub(crate) fn read(files: &Files) -> Result<Content, String> {
+pub(crate) fn read(files: &Files, foreign: &[Foreign]) -> Result<Content, String> {
     let Some(first) = files.parts.first() else { return Ok(Content::Accessory) };
-    match detect(first)? {
+    match detect(first, foreign)? {
+        // What is in it only its backend can tell.
+        format @ Format::Foreign(_) => Ok(Content::Model(format, Box::default())),
         Format::Echo => Ok(Content::Model(Format::Echo, Box::new(echo::read(first)?))),
         Format::Gguf => read_gguf(files),
     }
 }
 
-/// Tells the format of a file from its first bytes.
-pub(crate) fn detect(path: &Path) -> Result<Format, String> {
+/// Tells the format of a file from its first bytes, and from its name where it is one that is not read here.
+pub(crate) fn detect(path: &Path, foreign: &[Foreign]) -> Result<Format, String> {
     let mut start = Vec::new();
     File::open(path)
         .and_then(|file| file.take(DETECT_BYTES).read_to_end(&mut start))
         .map_err(|error| format!("cannot be read: {error}"))?;
-    Format::detect(&start).map_err(|error| error.to_string())
+    Format::detect(&start).or_else(|error| {
+        let fitting = foreign.iter().find(|foreign| foreign.fits(path, &start));
+        fitting.map(|foreign| Format::Foreign(foreign.format.clone())).ok_or_else(|| error.to_string())
+    })
 }
 
 fn read_gguf(files: &Files) -> Result<Content, String> {

@@ -1,6 +1,6 @@
 //! Model files on disk: where they are, what their headers say, what they are called and what they hash to.
 //!
-//! [`Models`] finds them, [`gguf`] reads the headers without trusting one length in them, and [`validate()`] says in
+//! [`Models`] finds them, those of formats that only a backend knows included ([`Foreign`]), [`gguf`] reads the headers without trusting one length in them, and [`validate()`] says in
 //! detail what is right and wrong with one file. Nothing here runs a model or reads tensor data.
 
 mod catalog;
@@ -8,6 +8,7 @@ mod digest;
 mod discover;
 mod echo;
 mod error;
+mod foreign;
 mod format;
 pub mod gguf;
 mod header;
@@ -17,6 +18,7 @@ mod names;
 mod validate;
 
 pub use error::ModelsError;
+pub use foreign::Foreign;
 pub use format::{Format, NotAModel};
 pub use header::Header;
 pub use models::{Builtin, Config, Listing, Model, Models};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Format, Header, ModelsError,
+    Foreign, Format, Header, ModelsError,
     catalog::{Catalog, Lookup},
     digest::Digests,
     discover::{Candidate, Walk},
@@ -25,6 +25,8 @@ pub struct Config {
     pub hf_cache: Option<PathBuf>,
     /// A model that is there even if the user has none.
     pub builtin: Option<Builtin>,
+    /// Formats that some backend runs and this crate cannot read.
+    pub foreign: Vec<Foreign>,
 }
 
 /// A model that comes with the program, unpacked to a file.
@@ -151,7 +153,9 @@ impl Models {
     pub fn open(&self, path: &Path) -> Result<Model, ModelsError> {
         let unusable = |why: String| ModelsError::unusable(path, why);
         let files = Files::find(path).map_err(unusable)?;
-        let Content::Model(format, header) = inspect::read(&files).map_err(unusable)? else {
+        let Content::Model(format, header) =
+            inspect::read(&files, &self.0.config.foreign).map_err(unusable)?
+        else {
             return Err(unusable(
                 "this file belongs to a model, but is none: name the model itself".to_owned(),
             ));
@@ -201,8 +205,8 @@ impl Models {
     }
 
     fn refresh(&self, state: &mut State) -> Result<(), ModelsError> {
-        let Config { dirs, hf_cache, builtin } = &self.0.config;
-        let mut walk = Walk::default();
+        let Config { dirs, hf_cache, builtin, foreign } = &self.0.config;
+        let mut walk = Walk::new(foreign);
         for dir in dirs {
             walk.directory(dir).map_err(|why| ModelsError::Directory { path: dir.clone(), why })?;
         }
@@ -220,11 +224,11 @@ impl Models {
         let mut known = std::mem::take(&mut state.contents);
         let contents = &mut state.contents;
         let read = |files: &Files| {
-            let content = known.remove(&files.stamps).unwrap_or_else(|| inspect::read(files));
+            let content = known.remove(&files.stamps).unwrap_or_else(|| inspect::read(files, foreign));
             contents.insert(files.stamps.clone(), content.clone());
             content
         };
-        state.catalog = Catalog::build(walk.candidates, walk.problems, &self.0.digests, read);
+        state.catalog = Catalog::build(walk.candidates, walk.problems, foreign, &self.0.digests, read);
         Ok(())
     }
 }

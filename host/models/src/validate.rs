@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    Format, Header, ModelsError, echo,
+    Foreign, Format, Header, ModelsError, echo,
     gguf::{self, Part},
     inspect::{self, Files},
 };
@@ -51,8 +51,8 @@ impl Report {
 }
 
 /// Checks the file at `path`. An error means that there is no such file to check; what is wrong inside it is in the
-/// report.
-pub fn validate(path: &Path) -> Result<Report, ModelsError> {
+/// report. `foreign` are the formats that are not read here.
+pub fn validate(path: &Path, foreign: &[Foreign]) -> Result<Report, ModelsError> {
     let files = Files::find(path).map_err(|why| ModelsError::unusable(path, why))?;
     let mut report = Report {
         path: files.path.clone(),
@@ -61,10 +61,10 @@ pub fn validate(path: &Path) -> Result<Report, ModelsError> {
         header: None,
         checks: Vec::new(),
     };
-    let format = inspect::detect(&files.path);
-    report.format = format.as_ref().ok().copied();
+    let format = inspect::detect(&files.path, foreign);
+    report.format = format.as_ref().ok().cloned();
     report.add("format", format.map(|format| format.to_string()));
-    match report.format {
+    match &report.format {
         Some(Format::Gguf) => check_gguf(&mut report, &files),
         Some(Format::Echo) => match echo::read(&files.path) {
             Ok(header) => {
@@ -75,6 +75,9 @@ pub fn validate(path: &Path) -> Result<Report, ModelsError> {
                 report.add("settings", Err(why));
             }
         },
+        Some(Format::Foreign(_)) => {
+            report.add("content", Ok("not looked at: only the format's backend can read it".to_owned()));
+        }
         None => {}
     }
     Ok(report)

@@ -38,6 +38,11 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
     let number =
         |value: Option<u32>| value.map_or_else(|| "not stated".to_owned(), |value| value.to_string());
     let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not stated".to_owned(), visible);
+    // A format that only its backend can read states nothing.
+    let stated = |value: &str| match value {
+        "" | "0" => "not stated".to_owned(),
+        value => visible(value),
+    };
     printer.facts(&[
         ("name", visible(&model.name)),
         ("also called", visible(&model.aliases.join(", "))),
@@ -45,16 +50,16 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         ("size", bytes(model.size)),
         ("digest", digest),
         ("format", model.format.as_str().to_owned()),
-        ("architecture", visible(&header.architecture)),
+        ("architecture", stated(&header.architecture)),
         ("title", text(&header.name)),
         ("licence", text(&header.license)),
-        ("parameters", count(header.parameters)),
-        ("quantization", visible(&header.quantization)),
+        ("parameters", stated(&count(header.parameters))),
+        ("quantization", stated(&header.quantization)),
         ("context", number(header.context_length)),
         ("embedding", number(header.embedding_length)),
         ("layers", number(header.layers)),
         ("vocabulary", number(header.vocab_size)),
-        ("tensors", header.tensors.to_string()),
+        ("tensors", stated(&header.tensors.to_string())),
         ("chat template", header.chat_template.as_deref().map_or_else(|| "none".to_owned(), visible)),
     ])?;
     Ok(0)

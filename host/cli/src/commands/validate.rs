@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use crate::args::Validate;
 use crate::failure::{Failure, Outcome};
+use crate::host;
 use crate::printer::{Printer, visible};
+use crate::settings::Settings;
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -15,8 +17,8 @@ struct Json<'a> {
 }
 
 /// The status is 1 for a file that is not valid; what is wrong with it is the product.
-pub(crate) fn validate(validate: &Validate, printer: Printer) -> Outcome {
-    let report = check(&validate.file).map_err(Failure::new)?;
+pub(crate) fn validate(settings: &Settings, validate: &Validate, printer: Printer) -> Outcome {
+    let report = check(&validate.file, &host::foreign(settings)).map_err(Failure::new)?;
     if validate.json.json {
         printer.json(&Json { valid: report.ok(), report: &report })?;
     } else {

@@ -7,17 +7,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use inferno_models::{Builtin, Config, Format, Listing, Models, ModelsError};
+use inferno_models::{Builtin, Config, Foreign, Format, Header, Listing, Models, ModelsError};
 
 use crate::bytes::Gguf;
 
 struct Place {
     dir: tempfile::TempDir,
+    foreign: Vec<Foreign>,
 }
 
 impl Place {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a directory") }
+        Self { dir: tempfile::tempdir().expect("a directory"), foreign: Vec::new() }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -49,6 +50,7 @@ impl Place {
         Models::new(Config {
             dirs: vec![self.path("models"), self.path("more")],
             hf_cache: Some(self.path("hub")),
+            foreign: self.foreign.clone(),
             builtin: None,
         })
     }
@@ -89,6 +91,38 @@ fn a_file_as_models_directory_is_an_error() {
         matches!(&error, ModelsError::Directory { path, .. } if *path == place.path("models")),
         "{error}"
     );
+}
+
+#[test]
+fn a_format_that_only_a_backend_knows_is_told_by_name_and_magic() {
+    let mut place = Place::new();
+    place.write("models/a.tiny", "TINY and so on");
+    place.write("models/b.TINY", "TINY");
+    place.write("models/c.tiny", "something else");
+    place.write("models/d.bin", "TINY");
+    place.write("models/e.tiny", Gguf::model("e"));
+    assert!(place.names().is_empty());
+    let foreign = |extension: &str, magic: &[u8]| Foreign {
+        format: "tiny".to_owned(),
+        extension: extension.to_owned(),
+        magic: magic.to_vec(),
+    };
+    place.foreign = vec![foreign("tiny", b"TINY")];
+    let listing = place.list();
+    let formats: Vec<_> =
+        listing.models.iter().map(|model| (model.name.as_str(), model.format.as_str())).collect();
+    assert_eq!(formats, [("a", "tiny"), ("b", "tiny"), ("e", "gguf")], "what is read here stays what it is");
+    let problems: Vec<_> =
+        listing.problems.iter().map(|(path, _)| path.file_name().expect("a name")).collect();
+    assert_eq!(problems, ["c.tiny"]);
+    let model = place.models().find("a.tiny").expect("found with its extension");
+    assert_eq!((model.name.as_str(), model.size, &model.header), ("a", 14, &Header::default()));
+    assert!(model.digest().expect("a digest").starts_with("sha256:"));
+    assert_eq!(place.models().open(&place.path("models/a.tiny")).expect("opened").format, model.format);
+    assert!(place.models().open(&place.path("models/d.bin")).is_err());
+    // Without magic the name decides.
+    place.foreign = vec![foreign("bin", b"")];
+    assert!(place.names().contains(&"d".to_owned()));
 }
 
 #[test]
@@ -289,6 +323,7 @@ fn the_newest_chat_model_is_the_default() {
     let models = Models::new(Config {
         dirs: vec![place.path("models")],
         hf_cache: None,
+        foreign: Vec::new(),
         builtin: Some(Builtin { name: "storyteller".to_owned(), path: builtin }),
     });
     let default = || models.default_model().expect("a model").name;

@@ -10,7 +10,7 @@ fn report(bytes: &[u8]) -> Report {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("file.gguf");
     fs::write(&file, bytes).expect("written");
-    validate(&file).expect("a report")
+    validate(&file, &[]).expect("a report")
 }
 
 fn failed(report: &Report) -> Vec<&'static str> {
@@ -19,7 +19,7 @@ fn failed(report: &Report) -> Vec<&'static str> {
 
 #[test]
 fn the_demo_model_passes() {
-    let report = validate(&storyteller::path()).expect("a report");
+    let report = validate(&storyteller::path(), &[]).expect("a report");
     assert!(report.ok(), "{report:#?}");
     assert_eq!(report.format, Some(Format::Gguf));
     assert!(report.checks.len() >= 9 && report.header.is_some());
@@ -41,5 +41,5 @@ fn the_failing_check_is_named() {
 
 #[test]
 fn no_file_is_an_error() {
-    assert!(validate(Path::new("/nowhere/x.gguf")).is_err());
+    assert!(validate(Path::new("/nowhere/x.gguf"), &[]).is_err());
 }

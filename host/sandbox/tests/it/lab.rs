@@ -46,6 +46,7 @@ impl Lab {
         let models = Models::new(inferno_models::Config {
             dirs: vec![folder.path().to_owned()],
             hf_cache: None,
+            foreign: Vec::new(),
             builtin: None,
         });
         let args = ["lab::become_a_worker", "--exact", "--ignored", "--nocapture", "--test-threads=1"];
