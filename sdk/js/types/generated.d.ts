@@ -92,6 +92,66 @@ export declare namespace inference {
     outputTokens: number;
   }
 
+  /** A call of a tool, as the model made it. */
+  export interface ToolCall {
+    /** What the result will be matched with. */
+    id: string;
+    /** The tool. */
+    name: string;
+    /** A JSON object as text. */
+    arguments: string;
+  }
+
+  /** Whether the model calls tools. */
+  export type ToolChoice =
+    /** As it likes. */
+    | { tag: "auto" }
+    /** It does not. */
+    | { tag: "none" }
+    /** It must call some. */
+    | { tag: "required" }
+    /** It must call this one. */
+    | { tag: "named"; val: string };
+
+  /** A token as the model knows it. */
+  export interface Token {
+    /** Its number in the model's vocabulary. */
+    id: number;
+    /** Its bytes, which may be a part of a character. */
+    text: Uint8Array;
+    /** The natural logarithm of its probability, before sampling settings have changed it. */
+    logprob: number;
+  }
+
+  /** A token that was chosen, and what else was likely. */
+  export interface Choice {
+    chosen: Token;
+    /** The likeliest, in order; as many as were asked for. */
+    top: Token[];
+  }
+
+  /** More of a call of a tool. */
+  export interface ToolCallDelta {
+    /** Which call of this answer, from 0. */
+    index: number;
+    /** With the first piece of a call. */
+    id?: string | null;
+    /** With the first piece of a call. */
+    name?: string | null;
+    /** More of the arguments, which all together are a JSON object. */
+    arguments: string;
+  }
+
+  /** More of an answer. */
+  export type Piece =
+    /** Never cut inside a character. */
+    | { tag: "text"; val: string }
+    /** Where tools were given. */
+    | { tag: "tool-call"; val: ToolCallDelta }
+    /** Where log-probabilities were asked for; with or before their text. */
+    | { tag: "choices"; val: Choice[] }
+    | { tag: "other"; val: string };
+
   /** A generation to be. What is not set has the host's default, which `inferno run --help` shows. */
   export class Request {
     /** `model` is a name as `models.all` gives it. */
@@ -120,6 +180,24 @@ export declare namespace inference {
     seed(value: number): void;
     /** Ends the answer before this text. May be called several times. The text itself is not part of the answer. */
     stop(text: string): void;
+    /** Adds to the logit of a token; in [-100, 100]. */
+    logitBias(token: number, bias: number): void;
+    /** Tells how likely each token of the answer was, and this many of the likeliest in its place; at most 20. */
+    logprobs(top: number): void;
+    /** The answer is a sentence of this grammar (GBNF). Excludes `json`. */
+    grammar(gbnf: string): void;
+    /** The answer is a JSON value that fits this JSON schema (JSON text); none: any object. Excludes `grammar`. */
+    json(schema?: string | null): void;
+    /** A tool that the model may call; `parameters` is the JSON schema of its arguments as text. Needs messages. */
+    tool(name: string, description: string, parameters: string): void;
+    /** Default: `auto`. */
+    toolChoice(choice: ToolChoice): void;
+    /** Appends a message in which the model called tools. */
+    calls(content: string, calls: ToolCall[]): void;
+    /** Appends the result of a call that `calls` told. */
+    toolResult(call: string, content: string): void;
+    /** Applies a low-rank adapter (LoRA) of this name, this strongly; 1 is as it was trained. */
+    adapter(name: string, scale: number): void;
   }
 
   /** A generation that has ended. */
@@ -129,6 +207,12 @@ export declare namespace inference {
     text(): string;
     finish(): FinishReason;
     usage(): Usage;
+    /** Tokens of the prompt that did not need to be computed again. */
+    cachedTokens(): number;
+    /** The tools that it called. */
+    toolCalls(): ToolCall[];
+    /** Every token, where log-probabilities were asked for. */
+    choices(): Choice[];
   }
 
   /** Vectors for texts. */
@@ -141,8 +225,27 @@ export declare namespace inference {
 
   /** Generates and returns when the answer is whole. */
   export function complete(request: Request): Completion;
+  /** How many tokens the prompt of a request has. Nothing is generated. */
+  export function count(request: Request): number;
   /** Turns texts into vectors. The model must be able to embed. */
   export function embed(model: string, inputs: string[]): Embeddings;
+  /** How well documents answer a query. */
+  export class Ranking {
+    private constructor();
+    /** One per document, in order; greater is better. Only scores of one model can be compared. */
+    scores(): number[];
+    usage(): Usage;
+  }
+
+  /** Scores documents. The model must be able to rank. */
+  export function rank(model: string, query: string, documents: string[]): Ranking;
+  /**
+   * The tokens of a text. With `special`, control tokens in it are meant, and the token that begins every text is added
+   * where the model wants it.
+   */
+  export function tokenize(model: string, text: string, special: boolean): number[];
+  /** The text of tokens. */
+  export function detokenize(model: string, tokens: number[]): string;
 }
 
 /** Small durable values. Each plugin has its own space per tenant. Needs the `kv` grant. */

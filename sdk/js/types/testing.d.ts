@@ -5,7 +5,8 @@ import type { Terminal } from "./index";
 export interface Asked {
   model: string;
   prompt?: string;
-  messages: { role: inference.Role; content: string }[];
+  /** `calls` where the model called tools, and `call` with the result of one. */
+  messages: { role: inference.Role; content: string; calls?: inference.ToolCall[]; call?: string }[];
   stop: string[];
   maxTokens?: number;
   temperature?: number;
@@ -16,6 +17,15 @@ export interface Asked {
   presencePenalty?: number;
   frequencyPenalty?: number;
   seed?: number;
+  logprobs?: number;
+  grammar?: string;
+  /** The schema; `null` is any object. */
+  json?: string | null;
+  tools?: { name: string; description: string; parameters: string }[];
+  toolChoice?: inference.ToolChoice;
+  adapters?: { name: string; scale: number }[];
+  /** By token. */
+  logitBias?: Record<number, number>;
 }
 
 export interface Parts extends Partial<Pick<Host, "models" | "plugins" | "quota">> {

@@ -28,7 +28,7 @@ class Asked:
     """Role and text of each."""
     stop: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
-    """`prompt`, `max_tokens`, `temperature`, ... as far as they were set."""
+    """`prompt`, `max_tokens`, `temperature`, ... as far as they were set; a list where there may be several: `tool`."""
 
 
 @dataclass
@@ -171,6 +171,26 @@ class _Inference:
         def stop(self, text: str) -> None:
             self.asked.stop.append(text)
 
+        def calls(self, content: str, calls: list[Any]) -> None:
+            self.asked.messages.append(("assistant", content))
+            self._more("calls", calls)
+
+        def tool_result(self, call: str, content: str) -> None:
+            self.asked.messages.append(("tool", content))
+            self._more("tool_result", call)
+
+        def tool(self, name: str, description: str, parameters: str) -> None:
+            self._more("tool", (name, description, parameters))
+
+        def adapter(self, name: str, scale: float) -> None:
+            self._more("adapter", (name, scale))
+
+        def logit_bias(self, token: int, bias: float) -> None:
+            self._more("logit_bias", (token, bias))
+
+        def _more(self, name: str, value: Any) -> None:
+            self.asked.options.setdefault(name, []).append(value)
+
         def __getattr__(self, name: str) -> Callable[[Any], None]:
             bindings = importlib.import_module("inferno_wit.imports.inference")
             if not hasattr(bindings.Request, name):
@@ -197,3 +217,12 @@ class _Completion:
 
     def usage(self) -> Any:
         return importlib.import_module("inferno_wit.imports.inference").Usage(0, 0)
+
+    def cached_tokens(self) -> int:
+        return 0
+
+    def tool_calls(self) -> list[Any]:
+        return []
+
+    def choices(self) -> list[Any]:
+        return []

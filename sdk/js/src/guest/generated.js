@@ -12,7 +12,7 @@ import quotaImport from "inferno:host/quota@0.1.0";
 import secretsImport from "inferno:host/secrets@0.1.0";
 import settingsImport from "inferno:host/settings@0.1.0";
 
-export const inference = /* @__PURE__ */ lend(inferenceImport);
+export const inference = /* @__PURE__ */ lend(inferenceImport, {Request:{json:1}});
 export const kv = /* @__PURE__ */ lend(kvImport, {set:3,keys:2,add:3});
 export const log = /* @__PURE__ */ lend(logImport);
 export const metrics = /* @__PURE__ */ lend(metricsImport);

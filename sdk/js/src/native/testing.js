@@ -76,8 +76,26 @@ function model(answer, requests) {
     stop(text) {
       this.asked.stop.push(text);
     }
+    calls(content, calls) {
+      this.asked.messages.push({ role: "assistant", content, calls });
+    }
+    toolResult(call, content) {
+      this.asked.messages.push({ role: "tool", content, call });
+    }
+    tool(name, description, parameters) {
+      (this.asked.tools ??= []).push({ name, description, parameters });
+    }
+    adapter(name, scale) {
+      (this.asked.adapters ??= []).push({ name, scale });
+    }
+    logitBias(token, bias) {
+      (this.asked.logitBias ??= {})[token] = bias;
+    }
+    json(schema = null) {
+      this.asked.json = schema;
+    }
   }
-  const set = ["prompt", "maxTokens", "temperature", "topK", "topP", "minP", "repeatPenalty", "presencePenalty", "frequencyPenalty", "seed"];
+  const set = ["prompt", "maxTokens", "temperature", "topK", "topP", "minP", "repeatPenalty", "presencePenalty", "frequencyPenalty", "seed", "logprobs", "grammar", "toolChoice"];
   for (const name of set) {
     Request.prototype[name] = function (value) {
       this.asked[name] = value;
@@ -92,6 +110,9 @@ function model(answer, requests) {
         text: () => text,
         finish: () => ({ tag: "stop" }),
         usage: () => ({ promptTokens: 0, outputTokens: 0 }),
+        cachedTokens: () => 0,
+        toolCalls: () => [],
+        choices: () => [],
       };
     },
     embed: () => missing("the test's model does not embed; lend a whole `inference` instead"),

@@ -48,6 +48,96 @@ class Usage:
     prompt_tokens: int
     output_tokens: int
 
+@dataclass
+class ToolCall:
+    """
+    A call of a tool, as the model made it.
+    """
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass
+class ToolChoice_Auto:
+    pass
+
+
+@dataclass
+class ToolChoice_None_:
+    pass
+
+
+@dataclass
+class ToolChoice_Required:
+    pass
+
+
+@dataclass
+class ToolChoice_Named:
+    value: str
+
+
+ToolChoice = Union[ToolChoice_Auto, ToolChoice_None_, ToolChoice_Required, ToolChoice_Named]
+"""
+Whether the model calls tools.
+"""
+
+
+@dataclass
+class Token:
+    """
+    A token as the model knows it.
+    """
+    id: int
+    text: bytes
+    logprob: float
+
+@dataclass
+class Choice:
+    """
+    A token that was chosen, and what else was likely.
+    """
+    chosen: Token
+    top: List[Token]
+
+@dataclass
+class ToolCallDelta:
+    """
+    More of a call of a tool.
+    """
+    index: int
+    id: Optional[str]
+    name: Optional[str]
+    arguments: str
+
+
+@dataclass
+class Piece_Text:
+    value: str
+
+
+@dataclass
+class Piece_ToolCall:
+    value: ToolCallDelta
+
+
+@dataclass
+class Piece_Choices:
+    value: List[Choice]
+
+
+@dataclass
+class Piece_Other:
+    value: str
+
+
+Piece = Union[Piece_Text, Piece_ToolCall, Piece_Choices, Piece_Other]
+"""
+More of an answer.
+"""
+
+
 class Request:
     """
     A generation to be. What is not set has the host's default, which `inferno run --help` shows.
@@ -119,6 +209,51 @@ class Request:
         Ends the answer before this text. May be called several times. The text itself is not part of the answer.
         """
         raise NotImplementedError
+    def logit_bias(self, token: int, bias: float) -> None:
+        """
+        Adds to the logit of a token; in [-100, 100].
+        """
+        raise NotImplementedError
+    def logprobs(self, top: int) -> None:
+        """
+        Tells how likely each token of the answer was, and this many of the likeliest in its place; at most 20.
+        """
+        raise NotImplementedError
+    def grammar(self, gbnf: str) -> None:
+        """
+        The answer is a sentence of this grammar (GBNF). Excludes `json`.
+        """
+        raise NotImplementedError
+    def json(self, schema: Optional[str]) -> None:
+        """
+        The answer is a JSON value that fits this JSON schema (JSON text); none: any object. Excludes `grammar`.
+        """
+        raise NotImplementedError
+    def tool(self, name: str, description: str, parameters: str) -> None:
+        """
+        A tool that the model may call; `parameters` is the JSON schema of its arguments as text. Needs messages.
+        """
+        raise NotImplementedError
+    def tool_choice(self, choice: ToolChoice) -> None:
+        """
+        Default: `auto`.
+        """
+        raise NotImplementedError
+    def calls(self, content: str, calls: List[ToolCall]) -> None:
+        """
+        Appends a message in which the model called tools.
+        """
+        raise NotImplementedError
+    def tool_result(self, call: str, content: str) -> None:
+        """
+        Appends the result of a call that `calls` told.
+        """
+        raise NotImplementedError
+    def adapter(self, name: str, scale: float) -> None:
+        """
+        Applies a low-rank adapter (LoRA) of this name, this strongly; 1 is as it was trained.
+        """
+        raise NotImplementedError
     def __enter__(self) -> Self:
         """Returns self"""
         return self
@@ -143,6 +278,21 @@ class Completion:
     def finish(self) -> FinishReason:
         raise NotImplementedError
     def usage(self) -> Usage:
+        raise NotImplementedError
+    def cached_tokens(self) -> int:
+        """
+        Tokens of the prompt that did not need to be computed again.
+        """
+        raise NotImplementedError
+    def tool_calls(self) -> List[ToolCall]:
+        """
+        The tools that it called.
+        """
+        raise NotImplementedError
+    def choices(self) -> List[Choice]:
+        """
+        Every token, where log-probabilities were asked for.
+        """
         raise NotImplementedError
     def __enter__(self) -> Self:
         """Returns self"""
@@ -178,6 +328,29 @@ class Embeddings:
         raise NotImplementedError
 
 
+class Ranking:
+    """
+    How well documents answer a query.
+    """
+
+    def scores(self) -> List[float]:
+        """
+        One per document, in order; greater is better. Only scores of one model can be compared.
+        """
+        raise NotImplementedError
+    def usage(self) -> Usage:
+        raise NotImplementedError
+    def __enter__(self) -> Self:
+        """Returns self"""
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None) -> bool | None:
+        """
+        Release this resource.
+        """
+        raise NotImplementedError
+
+
 
 def complete(request: Request) -> Completion:
     """
@@ -186,9 +359,38 @@ def complete(request: Request) -> Completion:
     Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
     """
     raise NotImplementedError
+def count(request: Request) -> int:
+    """
+    How many tokens the prompt of a request has. Nothing is generated.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
 def embed(model: str, inputs: List[str]) -> Embeddings:
     """
     Turns texts into vectors. The model must be able to embed.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
+def rank(model: str, query: str, documents: List[str]) -> Ranking:
+    """
+    Scores documents. The model must be able to rank.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
+def tokenize(model: str, text: str, special: bool) -> List[int]:
+    """
+    The tokens of a text. With `special`, control tokens in it are meant, and the token that begins every text is added
+    where the model wants it.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
+def detokenize(model: str, tokens: List[int]) -> str:
+    """
+    The text of tokens.
 
     Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
     """
