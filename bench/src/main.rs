@@ -4,6 +4,7 @@ mod direct;
 mod plugins;
 mod report;
 mod run;
+mod serve;
 mod served;
 mod workload;
 
@@ -23,6 +24,8 @@ struct Args {
 enum Bench {
     /// Serving against the same llama.cpp called directly, and the gateway's latency
     Run,
+    /// Serving many against llama-server, which is built for it
+    Serve,
     /// Plugins in the sandbox against plain wasmtime and native code
     Plugins,
     /// The direct side of `run`, which starts it
@@ -46,18 +49,14 @@ fn main() -> Result<()> {
         }
         Bench::Run => {
             let target = target()?;
-            let program = std::env::current_exe()?.with_file_name("inferno");
-            if !program.exists() {
-                bail!(
-                    "{} is missing; run this through `cargo xtask bench run`, which builds it",
-                    program.display()
-                );
-            }
-            let storyteller =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/storyteller/storyteller.gguf");
-            let places = run::Places { program, home: target.join("bench/run"), storyteller };
-            let rows = runtime()?.block_on(run::run(&places))?;
+            let rows = runtime()?.block_on(run::run(&places(&target, "run")?))?;
             report::publish("run", &target, &rows)
+        }
+        Bench::Serve => {
+            let target = target()?;
+            let peer = serve::peer::program(&target)?;
+            let rows = runtime()?.block_on(serve::run(&places(&target, "serve")?, &peer))?;
+            report::publish("serve", &target, &rows)
         }
     }
 }
@@ -71,4 +70,14 @@ fn target() -> Result<PathBuf> {
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// What the benchmarks of a whole server need; `name` is the benchmark.
+fn places(target: &Path, name: &str) -> Result<run::Places> {
+    let program = std::env::current_exe()?.with_file_name("inferno");
+    if !program.exists() {
+        bail!("{} is missing; `cargo xtask bench {name}` builds it", program.display());
+    }
+    let storyteller = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/storyteller/storyteller.gguf");
+    Ok(run::Places { program, home: target.join("bench").join(name), storyteller })
 }

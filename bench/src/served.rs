@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::direct::Pass;
 use crate::workload::{self, MAX_TOKENS};
 
-/// A running `inferno serve`, killed when dropped.
+/// A running server, killed when dropped.
 pub(crate) struct Server {
     process: Child,
     address: String,
@@ -36,6 +36,30 @@ impl Server {
             return Ok(Self { process, address });
         }
         bail!("the server ended before it listened: {}", process.wait()?)
+    }
+
+    /// Starts another server, which listens on `port` of this machine, and waits until its `/health` says that it is
+    /// well.
+    pub(crate) async fn other(mut command: Command, port: u16) -> Result<Self> {
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut server = Self { process, address: format!("127.0.0.1:{port}") };
+        while server.process.try_wait()?.is_none() {
+            if server.is_well().await {
+                return Ok(server);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("{command:?} ended before it listened")
+    }
+
+    async fn is_well(&self) -> bool {
+        let Ok(mut client) = self.connect().await else { return false };
+        client.send("GET", "/health", None).await.is_ok()
+    }
+
+    /// The process, which may have children.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// A connection that is kept for many requests.
