@@ -24,6 +24,8 @@ pub(crate) struct Installed {
     /// How it was installed; absent for a bundled one and for a folder in the plugins directory.
     pub(crate) record: Option<Record>,
     pub(crate) granted: Granted,
+    /// What it was granted for those tenants that have an entry of their own.
+    pub(crate) granted_to: BTreeMap<String, Granted>,
     /// The configuration does not turn it off.
     pub(crate) enabled: bool,
     /// It stands in the place of a bundled one.
@@ -107,6 +109,11 @@ impl Installation {
                 let installed = Installed {
                     record: records.remove(&name),
                     granted: grants.granted(&package),
+                    granted_to: grants
+                        .tenants(&package)
+                        .into_iter()
+                        .map(|tenant| (tenant.clone(), grants.granted_to(&package, &tenant)))
+                        .collect(),
                     enabled: settings.plugins.get(&name).is_none_or(|plugin| plugin.enabled),
                     replaces_bundled: *package.origin() != Origin::Bundled && bundled.contains(&name),
                     package,
@@ -154,7 +161,18 @@ impl Installation {
         settings: &Settings,
         plugin: &Installed,
     ) -> Result<Plugin, Failure> {
-        Ok(sandbox.load(plugin.package.clone(), &self.grants, setup(settings, plugin.name()))?)
+        self.load_package(sandbox, settings, &plugin.package)
+    }
+
+    /// Loads a package, installed or not, with what was granted to it.
+    pub(crate) fn load_package(
+        &self,
+        sandbox: &Sandbox,
+        settings: &Settings,
+        package: &Package,
+    ) -> Result<Plugin, Failure> {
+        let setup = setup(settings, &package.manifest().plugin.name);
+        Ok(sandbox.load(package.clone(), &self.grants, setup)?)
     }
 
     /// Loads those that others may put to work on behalf of one that is about to run, where it asks for any.

@@ -120,7 +120,7 @@ impl Grants {
     }
 
     /// The tenants for which a package has entries of their own.
-    pub(crate) fn tenants(&self, package: &Package) -> Vec<String> {
+    pub fn tenants(&self, package: &Package) -> Vec<String> {
         let name = &package.manifest().plugin.name;
         let own =
             self.entries.iter().filter(|entry| entry.plugin == *name && entry.digest == package.digest());

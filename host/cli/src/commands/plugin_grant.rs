@@ -28,13 +28,21 @@ struct Held<'a> {
 pub(crate) fn change(settings: &Settings, words: &Words, direction: Direction, printer: Printer) -> Outcome {
     let parsed: Vec<Word> = words.words.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
     let installation = Installation::read(settings)?;
-    let package = &installation.find(&words.plugin)?.package;
+    let plugin = installation.find(&words.plugin)?;
+    let package = &plugin.package;
     let installed = Installed::new(&settings.data_dir);
     let tenant = words.tenant.as_deref();
     let held = match direction {
         Direction::Grant => installed.grant(package, tenant, &parsed)?,
         Direction::Revoke => installed.revoke(package, tenant, &parsed)?,
     };
+    if tenant.is_none() && !plugin.granted_to.is_empty() {
+        let own: Vec<String> = plugin.granted_to.keys().map(|tenant| visible(tenant)).collect();
+        printer.note(format_args!(
+            "this changes nothing for tenants with grants of their own: {} (--tenant NAME does)",
+            own.join(", ")
+        ));
+    }
     let asked = &package.manifest().asks;
     let asks = inferno_plugins::asks(package.manifest())?;
     let missing = consent::missing(&asks, asked, &held)?;

@@ -1,5 +1,7 @@
 //! `inferno plugin info NAME`.
 
+use std::collections::BTreeMap;
+
 use inferno_plugins::{Record, Version};
 use inferno_sandbox::Source;
 use serde::Serialize;
@@ -19,6 +21,8 @@ struct Info<'a> {
     mounts: &'a [String],
     asks: serde_json::Value,
     granted: serde_json::Value,
+    /// By tenant, where one has an entry of its own, which takes the place of `granted`.
+    granted_to: BTreeMap<&'a str, serde_json::Value>,
     /// How it was installed.
     installation: Option<&'a Record>,
 }
@@ -30,8 +34,10 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
     let mounts = manifest.roles.http.as_ref().map(|http| http.mounts.as_slice()).unwrap_or_default();
     if json.json {
         let (asks, granted) = (as_json(&manifest.asks), as_json(&plugin.granted.given));
+        let own = plugin.granted_to.iter();
+        let granted_to = own.map(|(tenant, own)| (tenant.as_str(), as_json(&own.given))).collect();
         let (license, installation) = (manifest.plugin.license.as_str(), plugin.record.as_ref());
-        printer.json(&Info { listed, license, mounts, asks, granted, installation })?;
+        printer.json(&Info { listed, license, mounts, asks, granted, granted_to, installation })?;
         return Ok(0);
     }
     let or_nothing =
@@ -50,6 +56,13 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         ("was granted", or_nothing(plugin.granted.given.to_toml())),
         ("granted by", granted_by(settings, plugin)),
     ];
+    if !plugin.granted_to.is_empty() {
+        let own = plugin.granted_to.iter().map(|(tenant, own)| {
+            let given = or_nothing(own.given.to_toml()).replace('\n', "\n  ");
+            format!("to {}, in place of that:\n  {given}", visible(tenant))
+        });
+        facts.push(("for tenants", own.collect::<Vec<_>>().join("\n")));
+    }
     if let Some(record) = &plugin.record {
         let active = record.active()?;
         facts.push(("came from", visible(&active.source)));

@@ -80,6 +80,40 @@ fn nothing_is_granted_in_silence() {
 }
 
 #[test]
+fn a_tenant_has_grants_of_its_own() {
+    let user = User::new();
+    let file = package(&user, "acme", "1.0.0", TWO);
+    user.call(["plugin", "install", &file, "--grant", "kv"]).product();
+    let info = || user.call(["plugin", "info", "acme", "--json"]).json();
+    let holds = |kv: bool, models: bool| json!({ "inference": null, "kv": kv, "models": models });
+    assert_eq!(info()["granted_to"], json!({}));
+
+    // The first entry of a tenant begins with what all have; after that neither changes the other.
+    user.call(["plugin", "grant", "acme", "models", "--tenant", "t"]).product();
+    assert_eq!((&info()["granted"], &info()["granted_to"]["t"]), (&holds(true, false), &holds(true, true)));
+    user.call(["plugin", "revoke", "acme", "kv", "--tenant", "t"]).product();
+    assert_eq!((&info()["granted"], &info()["granted_to"]["t"]), (&holds(true, false), &holds(false, true)));
+    let done = user.call(["plugin", "revoke", "acme", "kv"]);
+    assert!(
+        done.err.contains("nothing for tenants with grants of their own: t (--tenant NAME does)"),
+        "{done:#?}"
+    );
+    user.call(["plugin", "grant", "acme", "models"]).product();
+    user.call(["plugin", "revoke", "acme", "models", "--tenant", "t"]).product();
+    assert_eq!((&info()["granted"], &info()["granted_to"]["t"]), (&holds(false, true), &holds(false, false)));
+    let text = user.call(["plugin", "info", "acme"]).product();
+    assert!(text.contains("to t, in place of that:") && text.contains("nothing"), "{text}");
+    let refusal = user.call(["plugin", "revoke", "acme", "kv", "--tenant", "t"]).refusal(1);
+    assert!(refusal.contains("not granted"), "{refusal}");
+
+    // More for all with an upgrade is not more for the tenant that was decided about apart.
+    let more = package(&user, "acme", "2.0.0", &format!("{TWO}\nsecrets = [\"S\"]"));
+    user.call(["plugin", "upgrade", "acme", &more, "--grant", "all", "--yes"]).product();
+    assert_eq!((&info()["version"], &info()["granted"]["kv"]), (&json!("2.0.0"), &json!(true)));
+    assert_eq!(info()["granted_to"], json!({ "t": holds(false, false) }));
+}
+
+#[test]
 fn options_grant_what_they_name_and_no_more() {
     let user =
         User::new().file("work/grants.toml", "models = true\n").file("work/wrong.toml", "modles = true\n");

@@ -360,6 +360,39 @@ fn a_tenants_own_grant_goes_over_and_never_grows() {
     assert_eq!(fs::read_to_string(lab.folder.path().join("grants.toml")).unwrap().trim(), "");
 }
 
+#[test]
+fn a_tenant_that_was_granted_more_than_all_keeps_just_that() {
+    let lab = lab();
+    let of = |tenant: &str| {
+        let active = lab.installed.get("acme").unwrap().active;
+        lab.installed.held(Holder { tenant: Some(tenant), ..holder(&active) }).unwrap()
+    };
+    let asks = "kv = true\nmodels = true";
+    lab.install(incoming("1.0.0", asks), "").unwrap();
+    let package = lab.installed.package("acme").unwrap();
+    lab.installed.grant(&package, Some("t"), &["kv".parse().unwrap()]).unwrap();
+    assert_eq!((of("t"), lab.held()), (Some(caps("kv = true")), Some(caps(""))));
+    // As before is that for each of them.
+    lab.upgrade("1.1.0", asks).unwrap();
+    assert_eq!((of("t"), lab.held()), (Some(caps("kv = true")), Some(caps(""))));
+    // A version that asks for more waits, whoever holds what.
+    let more = incoming("2.0.0", "kv = true\nmodels = true\nsecrets = ['S']");
+    let plan = lab.installed.plan(more, UNSIGNED).unwrap();
+    assert!(plan.needs_consent());
+    lab.installed.commit(plan, Decision::Wait).unwrap();
+    let digest = lab.installed.pending("acme").unwrap().version.digest;
+    lab.installed.accept("acme", &digest, caps("models = true\nsecrets = ['S']")).unwrap();
+    assert_eq!(
+        (of("t"), lab.held()),
+        (Some(caps("kv = true")), Some(caps("models = true\nsecrets = ['S']")))
+    );
+    // What is taken from all is not taken from the tenant, nor the other way round.
+    let package = lab.installed.package("acme").unwrap();
+    lab.installed.revoke(&package, None, &["models".parse().unwrap()]).unwrap();
+    lab.installed.revoke(&package, Some("t"), &["kv".parse().unwrap()]).unwrap();
+    assert_eq!((of("t"), lab.held()), (Some(caps("")), Some(caps("secrets = ['S']"))));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_to_the_grants_stays_one() {
