@@ -240,6 +240,9 @@ async fn the_log_says_what_would_allow_it() {
         "{}",
         lines[0]
     );
+    for (line, code) in lines.iter().zip(["HTTP-request-denied", "destination-IP-prohibited"]) {
+        assert!(line.contains(&format!("; it was told {code}")), "{line}");
+    }
     assert!(lines[1].contains("which stands for 127.0.0.1, an address of this machine"), "{}", lines[1]);
     assert!(lines[1].contains("http = [\\\"http://127.0.0.1\\\"]"), "{}", lines[1]);
 }
