@@ -6,6 +6,7 @@ use inferno_backend::{Error, Input, Message};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use crate::bound::Bound;
 use crate::controls::Controls;
 use crate::template::{Template, contents};
 
@@ -15,6 +16,7 @@ pub(crate) struct Prompts {
     controls: Controls,
     /// The token that begins every text, where the model wants one.
     bos: Option<LlamaToken>,
+    bound: Bound,
     template: Result<Template, Error>,
 }
 
@@ -34,7 +36,8 @@ impl Prompts {
                     .hint("send a raw prompt instead of a chat")),
             };
         let bos = vocab.should_add_bos().then(|| vocab.bos());
-        Self { model, controls, bos, template }
+        let bound = Bound::of(&model);
+        Self { model, controls, bos, bound, template }
     }
 
     /// Chats can be made into prompts.
@@ -42,15 +45,19 @@ impl Prompts {
         self.template.is_ok()
     }
 
-    /// The tokens to start a generation from.
-    pub(crate) fn tokens(&self, input: &Input) -> Result<Vec<LlamaToken>, Error> {
+    /// The tokens to start a generation from. What is too long for the room by its mere size is refused before it is
+    /// cut into tokens; what is still too long is not.
+    pub(crate) fn tokens(&self, input: &Input, room: u32) -> Result<Vec<LlamaToken>, Error> {
         let mut tokens = match input {
             Input::Prompt(text) if text.is_empty() => return Err(Error::invalid("the prompt is empty")),
-            Input::Prompt(text) => self.model.vocab().tokenize(text.as_bytes(), false, true),
+            Input::Prompt(text) => {
+                self.bound.check(text, room)?;
+                self.model.vocab().tokenize(text.as_bytes(), false, true)
+            }
             Input::Chat(messages) if messages.is_empty() => {
                 return Err(Error::invalid("the chat has no messages"));
             }
-            Input::Chat(messages) => self.chat(messages)?,
+            Input::Chat(messages) => self.chat(messages, room)?,
         };
         // Templates often begin with the token themselves; a second one would confuse the model.
         if let Some(bos) = self.bos
@@ -65,17 +72,19 @@ impl Prompts {
         Ok(tokens)
     }
 
-    fn chat(&self, messages: &[Message]) -> Result<Vec<LlamaToken>, Error> {
+    fn chat(&self, messages: &[Message], room: u32) -> Result<Vec<LlamaToken>, Error> {
         let template = self.template.as_ref().map_err(Clone::clone)?;
         let contents = contents(messages);
         let roles = messages.iter().map(|message| message.role);
         let vocab = self.model.vocab();
         let Some(mark) = self.controls.mark(&contents) else {
             let prompt = template.render(roles.zip(contents))?;
+            self.bound.check(&prompt, room)?;
             return Ok(vocab.tokenize(prompt.as_bytes(), false, true));
         };
         let marked: Vec<_> = contents.iter().map(|content| self.controls.marked(content, mark)).collect();
         let prompt = template.render(roles.zip(marked.iter().map(AsRef::as_ref)))?;
+        self.bound.check(&prompt.replace(mark, ""), room)?;
         let mut tokens = Vec::new();
         for piece in self.controls.pieces(&prompt, mark) {
             vocab.tokenize_into(piece.text.as_bytes(), &mut tokens, false, piece.parse);
