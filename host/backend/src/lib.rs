@@ -21,6 +21,7 @@ mod output;
 mod reader;
 mod request;
 mod stop;
+mod tools;
 mod types;
 mod utf8;
 mod wire;
@@ -37,6 +38,7 @@ pub use request::{
     ToolChoice, Work,
 };
 pub use stop::{Stop, StopMatcher};
+pub use tools::{CallText, ToolFormat, ToolParser};
 pub use types::{
     Ability, Choice, Device, Event, Finish, LoadOptions, ModelInfo, Token, ToolCallDelta, Usage,
 };

@@ -100,7 +100,8 @@ impl ToolParser {
             return true;
         }
         let end_mark = if self.format.marks().contains(&PIPED_END) { PIPED_END } else { mark };
-        let found = [mark, end_mark].into_iter().filter_map(|mark| Some((self.buffer.find(mark)?, mark))).min();
+        let found =
+            [mark, end_mark].into_iter().filter_map(|mark| Some((self.buffer.find(mark)?, mark))).min();
         if let Some((at, found)) = found {
             let shown = self.buffer.get(..at).unwrap_or_default().trim_end().len();
             self.show(shown, emit);
@@ -164,8 +165,12 @@ impl ToolParser {
     fn begin(&mut self, name: String, arguments: Arguments, emit: &mut dyn FnMut(Event)) {
         self.before.clear();
         self.first = false;
-        let mut call =
-            ToolCallDelta { index: self.calls, id: Some(new_id()), name: Some(name), arguments: String::new() };
+        let mut call = ToolCallDelta {
+            index: self.calls,
+            id: Some(new_id()),
+            name: Some(name),
+            arguments: String::new(),
+        };
         self.calls += 1;
         match arguments {
             Arguments::At(at) => {
@@ -225,7 +230,11 @@ impl ToolParser {
                 let Some(next) = rest.get(1..).map(str::trim_start).filter(|next| !next.is_empty()) else {
                     return false;
                 };
-                if next.starts_with('{') { (State::Head, self.buffer.len() - next.len()) } else { (State::Text, 0) }
+                if next.starts_with('{') {
+                    (State::Head, self.buffer.len() - next.len())
+                } else {
+                    (State::Text, 0)
+                }
             }
             ToolFormat::Bare if rest.starts_with('{') => (State::Head, spaces),
             _ => (State::Text, 0),
@@ -267,7 +276,10 @@ fn is_name(char: char) -> bool {
 
 /// How much of the end of a text is the beginning of the mark.
 fn overlap(text: &str, mark: &str) -> usize {
-    (1..mark.len()).rev().find(|&length| mark.get(..length).is_some_and(|part| text.ends_with(part))).unwrap_or(0)
+    (1..mark.len())
+        .rev()
+        .find(|&length| mark.get(..length).is_some_and(|part| text.ends_with(part)))
+        .unwrap_or(0)
 }
 
 fn tell(text: String, emit: &mut dyn FnMut(Event)) {

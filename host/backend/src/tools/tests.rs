@@ -54,7 +54,8 @@ fn check(format: ToolFormat, answer: &str, text: &str, calls: &[(&str, &str)]) {
 
 #[test]
 fn tagged_calls_are_found() {
-    let call = "<tool_call>\n{\"name\": \"get\", \"arguments\": {\"a\": \"}\\\"é\", \"b\": [1, {}]}}\n</tool_call>";
+    let call =
+        "<tool_call>\n{\"name\": \"get\", \"arguments\": {\"a\": \"}\\\"é\", \"b\": [1, {}]}}\n</tool_call>";
     let arguments = "{\"a\": \"}\\\"é\", \"b\": [1, {}]}";
     check(Tagged, call, "", &[("get", arguments)]);
     check(Tagged, &format!("{call}\n"), "", &[("get", arguments)]);
@@ -118,7 +119,12 @@ fn listed_calls_are_found() {
 fn spelled_calls_are_found() {
     let one = "[TOOL_CALLS]get[ARGS]{\"a\": 1}";
     check(Spelled, one, "", &[("get", "{\"a\": 1}")]);
-    check(Spelled, &format!("Hm.{one}[TOOL_CALLS]put[ARGS]{{}}"), "Hm.", &[("get", "{\"a\": 1}"), ("put", "{}")]);
+    check(
+        Spelled,
+        &format!("Hm.{one}[TOOL_CALLS]put[ARGS]{{}}"),
+        "Hm.",
+        &[("get", "{\"a\": 1}"), ("put", "{}")],
+    );
     for text in ["[TOOL_CALLS]one two", "[TOOL_CALLS]get[ARGS]none", "[ARGS]{}"] {
         check(Spelled, text, text, &[]);
     }
@@ -130,12 +136,7 @@ fn bare_calls_are_found() {
     check(Bare, call, "", &[("get", "{\"a\": 1}")]);
     check(Bare, &format!("\n {call}; {call}"), "", &[("get", "{\"a\": 1}"); 2]);
     check(Bare, &format!("<|python_tag|>{call}"), "", &[("get", "{\"a\": 1}")]);
-    check(
-        Bare,
-        "{\"type\": \"function\", \"name\": \"put\", \"parameters\": {}}",
-        "",
-        &[("put", "{}")],
-    );
+    check(Bare, "{\"type\": \"function\", \"name\": \"put\", \"parameters\": {}}", "", &[("put", "{}")]);
     for text in [
         "{\"name\": \"fox\", \"parameters\": {}}",
         "  {\"size\": 1}",
@@ -158,7 +159,8 @@ fn arguments_are_streamed_as_they_come() {
             other => panic!("{other:?}"),
         });
     }
-    let expect = [(" {\"a\"", true, ""), (" {\"a\"", false, "{\"a\""), (": 1", false, ": 1"), ("}", false, "}")];
+    let expect =
+        [(" {\"a\"", true, ""), (" {\"a\"", false, "{\"a\""), (": 1", false, ": 1"), ("}", false, "}")];
     assert_eq!(deltas, expect.map(|(piece, named, arguments)| (piece, named, arguments.to_owned())));
 }
 

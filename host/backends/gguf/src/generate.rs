@@ -5,20 +5,22 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use inferno_backend::{Emit, Error, ErrorKind, Event, Finish, Generate, Usage};
+use inferno_backend::{Emit, Error, ErrorKind, Event, Finish, Generate, ToolChoice, Usage};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use crate::answer::Answer;
 use crate::bound::too_long;
+use crate::kept::Grammar;
 use crate::native::Context;
 use crate::plan::Plan;
 use crate::prefix::{BLOCK, Prefixes};
 use crate::prompt::Prompts;
 use crate::sample::Chooser;
-use crate::text::Text;
+use crate::{constrain, request};
 
 /// Tokens of prompts that one step reads at most.
 const MOST_PROMPT: u32 = BLOCK as u32;
@@ -34,7 +36,7 @@ struct Job {
     /// Tokens that the answer may have.
     most: u32,
     chooser: Chooser,
-    text: Text,
+    answer: Answer,
 }
 
 /// A request that is being worked on. Its place among the slots is its sequence in llama.cpp's cache.
@@ -58,6 +60,14 @@ impl Slot {
     fn unread(&self) -> usize {
         self.job.prompt.len().saturating_sub(self.fed)
     }
+}
+
+/// How a request ended.
+enum End {
+    /// In this way, which is still to be told.
+    Finished(Finish),
+    /// In an error, which was told.
+    Failed,
 }
 
 /// The generating half of a model.
@@ -119,20 +129,33 @@ impl Generator {
 
     /// Takes a request in, or refuses it.
     pub(crate) fn submit(&mut self, id: u64, request: Generate, prompts: &Prompts) -> Result<(), Error> {
-        request.sampling.check()?;
-        if request.max_tokens == Some(0) {
-            return Err(Error::invalid("max_tokens is 0, but must be at least 1")
-                .hint("leave it out for as much as the context has room for"));
-        }
-        let prompt = prompts.tokens(&request.input, self.room)?;
+        request::check(&request, self.model.n_vocab())?;
+        let prompt = prompts.tokens(&request, self.room)?;
         let length = count(&prompt);
         let left = self.room.saturating_sub(length);
         if left == 0 {
             return Err(too_long(&length.to_string(), self.room));
         }
         let most = request.max_tokens.map_or(left, |wish| wish.min(left));
-        let chooser = Chooser::new(&request.sampling, self.model.n_vocab(), most);
-        self.waiting.push_back(Job { id, prompt, most, chooser, text: Text::new(request.stop) });
+        let format = prompts.format();
+        let grammar = match constrain::grammar(&request, format)? {
+            None => None,
+            Some(text) => Some(Grammar {
+                sampler: constrain::sampler(&self.model, &text)?,
+                banned: prompts.banned(!request.tools.is_empty()),
+            }),
+        };
+        let chooser =
+            Chooser::new(&request.sampling, &request.logit_bias, grammar, self.model.n_vocab(), most);
+        let mut answer = Answer::new(request.stop, request.logprobs);
+        if let Some(format) = format
+            && !request.tools.is_empty()
+            && request.tool_choice != ToolChoice::None
+        {
+            let names = request.tools.into_iter().map(|tool| tool.name).collect();
+            answer = answer.with_tools(format, names, prompts.marks());
+        }
+        self.waiting.push_back(Job { id, prompt, most, chooser, answer });
         Ok(())
     }
 
@@ -165,8 +188,9 @@ impl Generator {
             return !self.waiting.is_empty();
         }
         for sequence in 0..self.slots.len() {
-            if let Some(finish) = self.advance(sequence, emit)
+            if let Some(end) = self.advance(sequence, emit)
                 && let Some(slot) = self.free(sequence)
+                && let End::Finished(finish) = end
             {
                 emit(slot.job.id, Event::Done { finish, usage: slot.usage() });
             }
@@ -241,36 +265,36 @@ impl Generator {
     }
 
     /// Chooses a sequence's next token and tells its text. Returns why the answer ends, if it does.
-    fn advance(&mut self, sequence: usize, emit: Emit<'_>) -> Option<Finish> {
+    fn advance(&mut self, sequence: usize, emit: Emit<'_>) -> Option<End> {
         let slot = self.slots.get_mut(sequence)?.as_mut()?;
         let row = slot.row.take()?;
         let vocab = self.model.vocab();
-        let token = slot.job.chooser.next(&self.context, row);
-        let mut tell = |text: String| {
-            if !text.is_empty() {
-                emit(slot.job.id, Event::Text(text));
+        let id = slot.job.id;
+        let token = match slot.job.chooser.next(&self.context, row) {
+            Ok(token) => token,
+            Err(stuck) => {
+                emit(id, Event::Failed(stuck.error()));
+                return Some(End::Failed);
             }
         };
-        let finish = if vocab.is_eog(token) {
-            Finish::Stop
+        let answer = &mut slot.job.answer;
+        let mut tell = |event| emit(id, event);
+        let (finish, stopped) = if vocab.is_eog(token) {
+            (Finish::Stop, false)
         } else {
             slot.written += 1;
             slot.chosen = token;
-            self.piece.clear();
-            vocab.token_to_piece_into(token, &mut self.piece, false, None);
-            let (text, stopped) = slot.job.text.push(&self.piece);
-            tell(text);
+            let logits = answer.wants_logprobs().then(|| self.context.get_logits_ith(row));
+            let stopped = answer.push(token, logits, &vocab, &mut self.piece, &mut tell);
             if stopped {
-                return Some(Finish::Stop);
-            }
-            if slot.written < slot.job.most {
+                (Finish::Stop, true)
+            } else if slot.written < slot.job.most {
                 return None;
+            } else {
+                (Finish::Length, false)
             }
-            Finish::Length
         };
-        let (rest, stopped) = slot.job.text.finish();
-        tell(rest);
-        Some(if stopped { Finish::Stop } else { finish })
+        Some(End::Finished(answer.finish(finish, stopped, &mut tell)))
     }
 
     /// Empties a slot; the beginning of a long prompt stays in the cache.

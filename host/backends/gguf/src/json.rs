@@ -120,6 +120,8 @@ impl Style {
                 '\t' => out.push_str("\\t"),
                 '\u{8}' => out.push_str("\\b"),
                 '\u{c}' => out.push_str("\\f"),
+                // Private characters mark what must not be read as control tokens, and stay as they are.
+                '\u{e000}'..='\u{f8ff}' => out.push(char),
                 _ if char < ' ' || (self.ascii && !char.is_ascii()) || (self.ascii && char == '\u{7f}') => {
                     for unit in char.encode_utf16(&mut [0; 2]) {
                         let _ = write!(out, "\\u{unit:04x}");
@@ -152,6 +154,7 @@ mod tests {
         check("{'a': [1, 2.5, true, none], 'b': {}} | tojson", r#"{"a": [1, 2.5, true, null], "b": {}}"#);
         check("'<é \"x\"\\n>' | tojson", r#""<é \"x\"\n>""#);
         check("'é🦊' | tojson(ensure_ascii=true)", r#""\u00e9\ud83e\udd8a""#);
+        check("'\u{e001}é' | tojson(ensure_ascii=true)", "\"\u{e001}\\u00e9\"");
         check("[1, {'k': 'v'}] | tojson(separators=(',', ':'))", r#"[1,{"k":"v"}]"#);
         check("{'z': [1], 'a': []} | tojson(indent=2)", "{\n  \"z\": [\n    1\n  ],\n  \"a\": []\n}");
         check("{'z': 1, 'a': 2} | tojson(sort_keys=true)", r#"{"a": 2, "z": 1}"#);

@@ -19,21 +19,31 @@
 //! - Reproducibility: a seed (or temperature 0) gives the same text again as long as rounding agrees. llama.cpp may
 //!   round differently when other requests share a batch, which can tip a near tie between two tokens.
 
+mod answer;
+mod bound;
+mod chat;
 mod clock;
+mod constrain;
 mod controls;
 mod embed;
 mod facts;
+mod gbnf;
 mod generate;
 mod json;
+mod kept;
+mod likely;
 mod load;
 mod model;
 mod native;
 mod plan;
 mod prefix;
 mod prompt;
+mod request;
 mod sample;
+mod schema;
 mod template;
 mod text;
+mod tokens;
 
 pub use load::Gguf;
 

@@ -6,6 +6,9 @@ use inferno_backend::Sampling;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::logit_bias::LlamaLogitBias;
+
+use crate::kept::{Grammar, Kept, Stuck};
 
 /// Chooses the tokens of one request.
 pub(crate) enum Chooser {
@@ -13,19 +16,32 @@ pub(crate) enum Chooser {
     Greedy,
     /// llama.cpp's samplers, built once for each request.
     Chain(LlamaSampler),
+    /// Only what a grammar lets pass.
+    Kept(Box<Kept>),
 }
 
 impl Chooser {
     /// For these settings; `window` is how many tokens an answer may have at most.
-    pub(crate) fn new(sampling: &Sampling, vocabulary: i32, window: u32) -> Self {
+    pub(crate) fn new(
+        sampling: &Sampling,
+        bias: &[(u32, f32)],
+        grammar: Option<Grammar>,
+        vocabulary: i32,
+        window: u32,
+    ) -> Self {
         let penalised = sampling.repeat_penalty != 1.0
             || sampling.presence_penalty != 0.0
             || sampling.frequency_penalty != 0.0;
         let greedy = sampling.temperature == 0.0;
-        if greedy && !penalised {
+        if greedy && !penalised && bias.is_empty() && grammar.is_none() {
             return Self::Greedy;
         }
-        let mut chain = Vec::with_capacity(6);
+        let mut chain = Vec::with_capacity(7);
+        if !bias.is_empty() {
+            let bias: Vec<_> =
+                bias.iter().map(|&(token, bias)| LlamaLogitBias::new(known(token), bias)).collect();
+            chain.push(LlamaSampler::logit_bias(vocabulary, &bias));
+        }
         if penalised {
             chain.push(LlamaSampler::penalties(
                 vocabulary,
@@ -37,30 +53,40 @@ impl Chooser {
         }
         if greedy {
             chain.push(LlamaSampler::greedy());
-            return Self::Chain(LlamaSampler::chain(chain, true));
+        } else {
+            // top-k first: what follows then sorts and sums a few tokens instead of the whole vocabulary.
+            if sampling.top_k > 0 {
+                chain.push(LlamaSampler::top_k(i32::try_from(sampling.top_k).unwrap_or(i32::MAX)));
+            }
+            if sampling.top_p < 1.0 {
+                chain.push(LlamaSampler::top_p(sampling.top_p, 1));
+            }
+            if sampling.min_p > 0.0 {
+                chain.push(LlamaSampler::min_p(sampling.min_p, 1));
+            }
+            chain.push(LlamaSampler::temp(sampling.temperature));
+            chain.push(LlamaSampler::dist(seed(sampling.seed)));
         }
-        // top-k first: what follows then sorts and sums a few tokens instead of the whole vocabulary.
-        if sampling.top_k > 0 {
-            chain.push(LlamaSampler::top_k(i32::try_from(sampling.top_k).unwrap_or(i32::MAX)));
+        let chain = LlamaSampler::chain(chain, true);
+        match grammar {
+            None => Self::Chain(chain),
+            Some(grammar) => Self::Kept(Box::new(Kept::new(grammar, chain))),
         }
-        if sampling.top_p < 1.0 {
-            chain.push(LlamaSampler::top_p(sampling.top_p, 1));
-        }
-        if sampling.min_p > 0.0 {
-            chain.push(LlamaSampler::min_p(sampling.min_p, 1));
-        }
-        chain.push(LlamaSampler::temp(sampling.temperature));
-        chain.push(LlamaSampler::dist(seed(sampling.seed)));
-        Self::Chain(LlamaSampler::chain(chain, true))
     }
 
     /// The next token, from the logits of this row of the batch.
-    pub(crate) fn next(&mut self, context: &LlamaContext<'_>, row: i32) -> LlamaToken {
+    pub(crate) fn next(&mut self, context: &LlamaContext<'_>, row: i32) -> Result<LlamaToken, Stuck> {
         match self {
-            Self::Greedy => likeliest(context.get_logits_ith(row)),
-            Self::Chain(chain) => chain.sample(context, row),
+            Self::Greedy => Ok(likeliest(context.get_logits_ith(row))),
+            Self::Chain(chain) => Ok(chain.sample(context, row)),
+            Self::Kept(kept) => kept.next(context.get_logits_ith(row)),
         }
     }
+}
+
+/// A token of the vocabulary, by its number.
+fn known(token: u32) -> LlamaToken {
+    LlamaToken(i32::try_from(token).unwrap_or(i32::MAX))
 }
 
 /// The first of the greatest logits.

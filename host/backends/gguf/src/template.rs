@@ -1,6 +1,6 @@
 //! A model's own chat template, which is Jinja written for Python.
 
-use inferno_backend::{Error, Message, Role};
+use inferno_backend::Error;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 
@@ -38,22 +38,14 @@ impl Template {
         Ok(Self { environment, bos, eos })
     }
 
-    /// The prompt for these messages, up to where the model's answer begins.
-    pub(crate) fn render<'a>(
-        &self,
-        messages: impl Iterator<Item = (Role, &'a str)>,
-    ) -> Result<String, Error> {
-        let messages: Vec<Value> = messages
-            .map(|(role, content)| {
-                Value::from_pairs([("role", Value::from(role_name(role))), ("content", Value::from(content))])
-            })
-            .collect();
+    /// The prompt for these messages, up to where the model's answer begins. Without tools it is not told of any.
+    pub(crate) fn render(&self, messages: Vec<Value>, tools: Option<Vec<Value>>) -> Result<String, Error> {
         let variables = context! {
             messages => messages,
             add_generation_prompt => true,
             bos_token => self.bos.as_str(),
             eos_token => self.eos.as_str(),
-            tools => Value::from(()),
+            tools => tools.map_or_else(|| Value::from(()), Value::from),
             documents => Value::from(()),
         };
         let rendered = self.environment.get_template(NAME).and_then(|template| template.render(variables));
@@ -65,20 +57,6 @@ impl Template {
             Error::invalid(format!("the model's chat template refuses these messages: {}", detail(&error)))
                 .hint("check the order of the roles, or send a raw prompt instead of a chat")
         })
-    }
-}
-
-/// The texts of the messages.
-pub(crate) fn contents(messages: &[Message]) -> Vec<&str> {
-    messages.iter().map(|message| message.content.as_str()).collect()
-}
-
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
     }
 }
 
@@ -116,13 +94,16 @@ fn without_generation_tags(source: &str) -> String {
 mod tests {
     use super::*;
 
-    fn render(source: &str, messages: &[(Role, &str)]) -> Result<String, Error> {
-        Template::new(source, "<s>".into(), "</s>".into())?.render(messages.iter().copied())
+    fn render(source: &str, messages: &[(&str, &str)]) -> Result<String, Error> {
+        let messages = messages.iter().map(|(role, content)| {
+            Value::from_pairs([("role", Value::from(*role)), ("content", Value::from(*content))])
+        });
+        Template::new(source, "<s>".into(), "</s>".into())?.render(messages.collect(), None)
     }
 
     #[track_caller]
     fn check(source: &str, expect: &str) {
-        let messages = [(Role::System, "Be brief."), (Role::User, " Hé <b> ")];
+        let messages = [("system", "Be brief."), ("user", " Hé <b> ")];
         assert_eq!(render(source, &messages).unwrap(), expect);
     }
 

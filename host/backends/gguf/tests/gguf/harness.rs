@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use inferno_backend::{
-    Backend, Embed, Error, Event, Finish, Generate, Input, LoadOptions, Message, Model, Role, Sampling,
-    Usage, Work,
+    Backend, Choice, Embed, Error, Event, Finish, Generate, Input, LoadOptions, Message, Model, Role,
+    Sampling, Usage, Work,
 };
 use inferno_backend_gguf::Gguf;
 
@@ -53,6 +53,10 @@ pub(crate) struct Outcome {
     pub(crate) prompt_tokens: Option<u32>,
     pub(crate) texts: Vec<String>,
     pub(crate) vectors: Vec<Vec<f32>>,
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) choices: Vec<Choice>,
+    /// Calls of tools: what names each, the tool, and the pieces of its arguments.
+    pub(crate) calls: Vec<(String, String, Vec<String>)>,
     pub(crate) end: Option<(Finish, Usage)>,
     pub(crate) error: Option<Error>,
 }
@@ -87,7 +91,17 @@ impl Outcome {
             Event::Embedding(vector) => self.vectors.push(vector),
             Event::Done { finish, usage } => self.end = Some((finish, usage)),
             Event::Failed(error) => self.error = Some(error),
-            other => panic!("{other:?} was not asked for"),
+            Event::Tokens(tokens) => self.tokens.extend(tokens),
+            Event::Choices(choices) => self.choices.extend(choices),
+            Event::ToolCall(call) => {
+                if let (Some(id), Some(name)) = (call.id, call.name) {
+                    assert_eq!(call.index as usize, self.calls.len());
+                    self.calls.push((id, name, Vec::new()));
+                }
+                if !call.arguments.is_empty() {
+                    self.calls[call.index as usize].2.push(call.arguments);
+                }
+            }
         }
     }
 }

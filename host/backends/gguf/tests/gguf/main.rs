@@ -1,6 +1,7 @@
 //! The backend with a real model: the demo model of this repository.
 
 mod chats;
+mod constraints;
 mod embeddings;
 #[cfg(test)] // where helpers may unwrap
 mod encoder;
@@ -8,4 +9,7 @@ mod files;
 mod generation;
 #[cfg(test)]
 mod harness;
+mod likelihoods;
 mod sharing;
+mod tokens;
+mod tools;

@@ -1,0 +1,97 @@
+//! What becomes of the tokens of one answer: text, calls of tools, and how likely they were.
+
+use std::sync::Arc;
+
+use inferno_backend::{Event, Finish, ToolFormat, ToolParser};
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::vocab::LlamaVocab;
+
+use crate::likely;
+use crate::text::Text;
+
+/// The visible side of a request.
+pub(crate) struct Answer {
+    text: Text,
+    /// Absent where no tools can be called.
+    tools: Option<Tools>,
+    /// Absent where nobody asked how likely tokens were.
+    logprobs: Option<u32>,
+}
+
+/// Looks for calls of tools.
+struct Tools {
+    parser: ToolParser,
+    /// Control tokens that begin or end calls, whose text is needed to find them.
+    marks: Arc<[LlamaToken]>,
+}
+
+impl Answer {
+    /// Ends at the first of these texts; tells how likely tokens were if asked to.
+    pub(crate) fn new(stops: Vec<String>, logprobs: Option<u32>) -> Self {
+        Self { text: Text::new(stops), tools: None, logprobs }
+    }
+
+    /// Looks for calls of these tools in this format.
+    pub(crate) fn with_tools(
+        mut self,
+        format: ToolFormat,
+        tools: Vec<String>,
+        marks: Arc<[LlamaToken]>,
+    ) -> Self {
+        self.tools = Some(Tools { parser: ToolParser::new(format, tools), marks });
+        self
+    }
+
+    /// Whether somebody wants to know how likely tokens are.
+    pub(crate) fn wants_logprobs(&self) -> bool {
+        self.logprobs.is_some()
+    }
+
+    /// Takes the token that was chosen with these logits, and the buffer for its bytes; true: a stop text ended the
+    /// answer.
+    pub(crate) fn push(
+        &mut self,
+        token: LlamaToken,
+        logits: Option<&[f32]>,
+        vocab: &LlamaVocab<'_>,
+        piece: &mut Vec<u8>,
+        emit: &mut dyn FnMut(Event),
+    ) -> bool {
+        if let Some((most, logits)) = self.logprobs.zip(logits) {
+            emit(Event::Choices(vec![likely::choice(logits, token, most, vocab)]));
+        }
+        let shown = self.tools.as_ref().is_some_and(|tools| tools.marks.contains(&token));
+        piece.clear();
+        vocab.token_to_piece_into(token, piece, shown, None);
+        let (text, stopped) = self.text.push(piece);
+        self.tell(text, emit);
+        stopped
+    }
+
+    /// Ends the answer, tells what was held back, and says how it ended.
+    pub(crate) fn finish(&mut self, finish: Finish, stopped: bool, emit: &mut dyn FnMut(Event)) -> Finish {
+        let mut finish = finish;
+        if !stopped {
+            let (rest, late) = self.text.finish();
+            self.tell(rest, emit);
+            if late {
+                finish = Finish::Stop;
+            }
+        }
+        if let Some(tools) = &mut self.tools {
+            tools.parser.finish(emit);
+            if tools.parser.calls() > 0 && finish == Finish::Stop {
+                return Finish::ToolCalls;
+            }
+        }
+        finish
+    }
+
+    fn tell(&mut self, text: String, emit: &mut dyn FnMut(Event)) {
+        match &mut self.tools {
+            _ if text.is_empty() => {}
+            None => emit(Event::Text(text)),
+            Some(tools) => tools.parser.push(&text, emit),
+        }
+    }
+}
