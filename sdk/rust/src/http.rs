@@ -25,16 +25,19 @@
 //! inferno_sdk::export_http!(Count);
 //! ```
 //!
+//! [`Response::events`] and [`Response::json_lines`] write server-sent events and lines of JSON.
 //! When the client hangs up, the host ends the instance, and `write` says so should the plugin still run.
 
 mod request;
 mod response;
+mod writers;
 
 use std::future::Future;
 use std::marker::PhantomData;
 
 pub use request::{BodyError, Headers, Method, Request};
 pub use response::{BodyWriter, Cut, Response};
+pub use writers::{EventWriter, LineWriter};
 
 use crate::bindings::exports::wasi::http::handler as wit;
 

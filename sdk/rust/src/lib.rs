@@ -89,6 +89,8 @@
 //! user's machine, the user says. The clock and randomness are Rust's own (`std::time`, `std::hash::RandomState`).
 //! A component imports only the interfaces whose functions it calls.
 //!
+//! [`json`] reads what clients send field by field; it needs nothing of the host.
+//!
 //! # Testing
 //!
 //! Everything compiles natively, so logic that calls no host function is tested with plain `cargo test`:
@@ -106,6 +108,7 @@ mod error;
 pub mod filter;
 pub mod http;
 pub mod inference;
+pub mod json;
 pub mod judge;
 pub mod kv;
 pub mod log;
