@@ -38,14 +38,10 @@ fn a_backend_library_from_rust_is_listed_and_used() {
     assert!(maps.contains(&library), "the worker runs the library");
 }
 
-/// Builds the C fixture for a format whose files the host knows, since it answers with its model file's bytes.
+/// Builds the C fixture, which answers with its model file's bytes.
 fn c_backend(context: &TestContext) {
     let root = build::root();
-    let source = fs::read_to_string(root.join("tests/fixtures/c-backend/backend.c")).unwrap();
-    let claimed = source.replace(r#"\"formats\":[\"tiny\"]"#, r#"\"formats\":[\"echo\"]"#);
-    assert_ne!(source, claimed);
-    let file = context.home().join("backend.c");
-    fs::write(&file, claimed).unwrap();
+    let file = root.join("tests/fixtures/c-backend/backend.c");
     let library = context.data().join("backends").join(format!("{DLL_PREFIX}tiny.{DLL_EXTENSION}"));
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I"])
@@ -54,26 +50,40 @@ fn c_backend(context: &TestContext) {
 }
 
 #[test]
-fn a_backend_in_c_is_listed_and_used() {
+fn a_backend_in_c_brings_a_format_of_its_own() {
     let context = TestContext::new();
+    let models = context.data().join("models");
+    fs::create_dir_all(&models).unwrap();
+    fs::write(models.join("box.tiny"), "TINY but here").unwrap();
+    fs::write(models.join("other.tiny"), "something else").unwrap();
+    let names = || -> Vec<(String, String)> {
+        let listed: Vec<Value> =
+            serde_json::from_str(&context.product(&["models", "list", "--json"])).unwrap();
+        let text = |model: &Value, key: &str| model[key].as_str().unwrap().to_owned();
+        listed.iter().map(|model| (text(model, "name"), text(model, "format"))).collect()
+    };
+    let box_of_tiny = ("box".to_owned(), "tiny".to_owned());
+    assert!(!names().contains(&box_of_tiny), "nobody knows the format yet");
     c_backend(&context);
-    context.echo_model("parrot", "{}");
+    assert!(names().contains(&box_of_tiny), "{:?}", names());
+    assert!(names().iter().all(|(name, _)| name != "other"), "its content is something else");
     let backends = listed(&context);
     assert!(
         backends.iter().any(|backend| backend["name"] == "tiny" && backend["error"].is_null()),
         "{backends:?}"
     );
     assert!(context.product(&["backend", "list"]).contains("tiny"));
-    assert_eq!(
-        context.product(&["run", "--model", "parrot", "--prompt", "?"]).trim_end(),
-        "inferno-echo\n{}"
-    );
+    for model in ["box", "box.tiny", models.join("box.tiny").to_str().unwrap()] {
+        assert_eq!(
+            context.product(&["run", "--model", model, "--prompt", "?"]),
+            "TINY but here\n",
+            "a chat, since the worker says that the model chats: {model}"
+        );
+    }
+    assert!(context.product(&["models", "info", "box"]).contains("not stated"));
+    assert!(context.product(&["validate", models.join("box.tiny").to_str().unwrap()]).contains("tiny"));
     let server = context.serve(&[]);
-    assert_eq!(
-        server.stream("parrot", "?").text(),
-        "inferno-echo\n{}\n",
-        "the file's bytes, three at a time"
-    );
+    assert_eq!(server.stream("box", "?").text(), "TINY but here", "the file's bytes, three at a time");
 }
 
 #[test]
