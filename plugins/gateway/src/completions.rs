@@ -1,120 +1,145 @@
 //! `/v1/completions`
 
-use std::future::Future;
-
-use futures::future::try_join_all;
-use futures::stream::{self, Stream, StreamExt};
-use inferno_sdk::Error;
 use inferno_sdk::http::Response;
-use inferno_sdk::inference::{self, Completion, Generation, Request};
-use serde_json::Value;
+use inferno_sdk::inference::{Input, Request};
 
-use crate::Origin;
-use crate::answer;
 use crate::error::ApiError;
-use crate::fields::{Fields, describe};
+use crate::fields::Fields;
 use crate::sampling::{self, Delivery};
-use crate::stream::{Chunks, Event, Form, events, respond};
+use crate::schema::{Kind, Object, may, must};
+use crate::stream::{Chunks, Form, Frame};
+use crate::{Origin, answer, logprobs, run, stream};
 
 /// The field that the host's refusals are about.
 const PARAM: &str = "prompt";
-/// The most prompts that one request may have; they are worked on at the same time.
+/// The most prompts that one request may have, and the most answers; they are worked on at the same time.
 const MAX_PROMPTS: usize = 32;
 /// OpenAI's default of this older endpoint.
 const DEFAULT_TOKENS: u32 = 16;
 
-pub(crate) async fn answer(mut fields: Fields, origin: Origin) -> Result<Response, ApiError> {
-    let (mut requests, delivery) = parse(&mut fields)?;
+/// What is asked.
+pub(crate) static REQUEST: Object = Object {
+    name: "CompletionRequest",
+    fields: &[
+        &[
+            must(
+                PARAM,
+                Kind::OneOf(&[Kind::Text, Kind::List(&Kind::Text, 1, MAX_PROMPTS)]),
+                "A text to continue, or several; no token numbers.",
+            ),
+            may("max_tokens", Kind::Integer(1, u32::MAX as i64), "Default: 16."),
+            may(
+                "logprobs",
+                Kind::Integer(0, 5),
+                "Tells how likely each token was, with so many alternatives.",
+            ),
+            may("echo", Kind::Boolean, "The answer begins with the prompt; not with `logprobs`."),
+            may("suffix", Kind::Only(&["\"\""], "The models here cannot fill in; leave it out."), ""),
+            may(
+                "best_of",
+                Kind::Integer(1, sampling::MAX_ANSWERS),
+                "As `n`, since the best are not chosen here.",
+            ),
+        ],
+        sampling::SAMPLING,
+        sampling::OLDER,
+    ],
+};
+
+/// What is answered.
+pub(crate) static ANSWER: Object = Object {
+    name: "CompletionAnswer",
+    fields: &[
+        answer::HEAD,
+        &[
+            must(
+                "choices",
+                Kind::List(&Kind::Object(&CHOICE), 1, usize::MAX),
+                "Those to the first prompt first.",
+            ),
+            must("usage", Kind::Object(&answer::USAGE), ""),
+        ],
+    ],
+};
+
+static CHOICE: Object = Object {
+    name: "CompletionChoice",
+    fields: &[&[
+        answer::INDEX,
+        must("text", Kind::Text, ""),
+        must("logprobs", Kind::OneOf(&[Kind::Object(&logprobs::LEGACY), Kind::Null]), ""),
+        answer::REASON,
+    ]],
+};
+
+/// What is to be done.
+#[derive(Debug)]
+struct Plan {
+    prompts: Vec<String>,
+    /// So many answers to each prompt.
+    n: usize,
+    /// Those to the first prompt first.
+    requests: Vec<Request>,
+    delivery: Delivery,
+    echo: bool,
+}
+
+pub(crate) async fn answer(fields: Fields, origin: Origin) -> Result<Response, ApiError> {
+    let Plan { prompts, n, requests, delivery, echo } = parse(fields)?;
     let host = |error| ApiError::host(error, PARAM);
+    let (model, logprobs) = (requests[0].model.clone(), requests[0].logprobs.is_some());
     match delivery {
         Delivery::Whole => {
-            let completions = match &*requests {
-                [request] => vec![inference::complete(request).map_err(host)?],
-                several => try_join_all(several.iter().map(whole)).await.map_err(host)?,
-            };
-            answer::text(&origin, &requests[0].model, &completions)
+            let mut completions = run::whole(&requests).await.map_err(host)?;
+            if echo {
+                let each = prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt, n));
+                each.zip(&mut completions).for_each(|(prompt, answer)| answer.text.insert_str(0, prompt));
+            }
+            answer::text(&origin, &model, &completions, n, logprobs)
         }
         Delivery::Streamed { usage } => {
-            let others = requests.split_off(1);
-            let chunks = Chunks::new(Form::Text, &origin, &requests[0].model, usage);
-            // What is wrong with the first is most likely wrong with all, and still gets a status of its own.
-            let first = events(0, inference::generate(&requests[0]).await.map_err(host)?);
-            if others.is_empty() {
-                return Ok(respond(first, chunks));
-            }
-            let others = others.into_iter().enumerate().map(|(n, request)| {
-                let start = async move { inference::generate(&request).await };
-                started(n + 1, start).boxed_local()
-            });
-            Ok(respond(stream::select_all([first.boxed_local()].into_iter().chain(others)), chunks))
+            let form = if logprobs { Form::TextWithLogprobs } else { Form::Text };
+            let events = run::streamed(requests).await.map_err(host)?;
+            let chunks = Chunks::new(form, Frame::Events, &origin, &model, usage);
+            Ok(stream::respond(events, chunks.prompts(n, prompts, echo)))
         }
     }
 }
 
-async fn whole(request: &Request) -> Result<Completion, Error> {
-    let mut generation = inference::generate(request).await?;
-    let mut text = String::new();
-    while let Some(piece) = generation.next().await {
-        text.push_str(&piece);
+fn parse(mut fields: Fields) -> Result<Plan, ApiError> {
+    let delivery = sampling::delivery(&mut fields)?;
+    let prompts = fields.texts(PARAM);
+    let n = fields.integer("n").unwrap_or(1);
+    if fields.integer("best_of").is_some_and(|best: usize| best != n) {
+        return Err(ApiError::unsupported(
+            "best_of",
+            "Only the value of 'n' is; ask for more answers instead.",
+        ));
     }
-    let end = generation.end().await?;
-    Ok(Completion { text, tool_calls: Vec::new(), choices: Vec::new(), finish: end.finish, usage: end.usage })
-}
-
-/// The events of a generation that is yet to start.
-fn started(
-    index: usize,
-    start: impl Future<Output = Result<Generation, Error>> + 'static,
-) -> impl Stream<Item = (usize, Event)> + 'static {
-    stream::once(start).flat_map(move |started| match started {
-        Ok(generation) => events(index, generation).boxed_local(),
-        Err(error) => stream::iter([(index, Event::End(Err(error)))]).boxed_local(),
-    })
-}
-
-/// One request for each prompt, at least one.
-fn parse(fields: &mut Fields) -> Result<(Vec<Request>, Delivery), ApiError> {
-    fields.refuse("echo", "Only false is.", |value| *value == Value::Bool(false))?;
-    fields.refuse("suffix", "Leave it out.", |value| value.as_str() == Some(""))?;
-    fields.refuse("best_of", "Only 1 is.", |value| *value == 1)?;
-    fields.refuse("logprobs", "Leave it out.", |_| false)?;
-    let delivery = sampling::delivery(fields)?;
-    let prompts = prompts(fields)?;
-    let mut request = Request::prompt(crate::model(fields)?, String::new());
-    request.max_tokens = Some(sampling::max_tokens(fields, "max_tokens")?.unwrap_or(DEFAULT_TOKENS));
-    sampling::apply(fields, &mut request)?;
-    let with = |prompt| {
+    if prompts.len() * n > MAX_PROMPTS {
+        let why = format!(
+            "{} prompts make {} answers, but at most {MAX_PROMPTS} are made.",
+            prompts.len(),
+            prompts.len() * n
+        );
+        return Err(ApiError::value("n", why));
+    }
+    let echo = fields.flag("echo").unwrap_or(false);
+    let mut request = Request::prompt(sampling::model(&mut fields)?, String::new());
+    request.max_tokens = Some(fields.integer("max_tokens").unwrap_or(DEFAULT_TOKENS));
+    request.logprobs = fields.integer("logprobs");
+    if echo && request.logprobs.is_some() {
+        let why = "the prompt's own log-probabilities are not known, so that it cannot go with 'logprobs'.";
+        return Err(ApiError::value("echo", why));
+    }
+    sampling::apply(&mut fields, &mut request);
+    let with = |prompt: &String| {
         let mut request = request.clone();
-        request.input = inference::Input::Prompt(prompt);
-        request
+        request.input = Input::Prompt(prompt.clone());
+        sampling::several(request, n)
     };
-    Ok((prompts.into_iter().map(with).collect(), delivery))
-}
-
-fn prompts(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
-    let items = match fields.take(PARAM) {
-        None => return Err(ApiError::missing(PARAM)),
-        Some(Value::String(text)) => return Ok(vec![text]),
-        Some(Value::Array(items)) => items,
-        Some(other) => {
-            return Err(ApiError::wrong_type(PARAM, "a string or an array of strings", describe(&other)));
-        }
-    };
-    if items.is_empty() {
-        return Err(ApiError::value(PARAM, "expected at least one prompt, but got an empty array instead."));
-    }
-    if items.iter().any(|item| item.is_number() || item.is_array()) {
-        return Err(ApiError::value(PARAM, "prompts as token numbers are not supported yet. Send text."));
-    }
-    if items.len() > MAX_PROMPTS {
-        let why = format!("expected at most {MAX_PROMPTS} prompts, but got {} instead.", items.len());
-        return Err(ApiError::value(PARAM, why));
-    }
-    let text = |item| match item {
-        Value::String(text) => Ok(text),
-        other => Err(ApiError::wrong_type(PARAM, "an array of strings", describe(&other))),
-    };
-    items.into_iter().map(text).collect()
+    let requests = prompts.iter().flat_map(with).collect();
+    Ok(Plan { prompts, n, requests, delivery, echo })
 }
 
 #[cfg(test)]
@@ -122,30 +147,33 @@ mod tests {
     use super::*;
     use crate::testing::{fields, refused};
 
-    fn parsed(json: &str) -> Result<(Vec<Request>, Delivery), ApiError> {
-        parse(&mut fields(json))
+    fn parsed(json: &str) -> Result<Plan, ApiError> {
+        parse(fields(json, &REQUEST)?)
     }
 
     #[test]
-    fn each_prompt_becomes_a_request() {
-        let (requests, delivery) = parsed(
-            r#"{"model":"m","prompt":["a",""],"max_tokens":5,"seed":1,"echo":false,"best_of":1,"suffix":""}"#,
+    fn each_prompt_becomes_requests() {
+        let plan = parsed(
+            r#"{"model":"m","prompt":["a",""],"max_tokens":5,"seed":1,"echo":false,"best_of":2,"n":2,"suffix":"",
+                "logprobs":3}"#,
         )
         .unwrap();
-        let expected = |prompt| {
+        let expected = |prompt, seed| {
             let mut request = Request::prompt("m", prompt);
             request.max_tokens = Some(5);
-            request.seed = Some(1);
+            request.seed = Some(seed);
+            request.logprobs = Some(3);
             request
         };
-        assert_eq!((requests, delivery), (vec![expected("a"), expected("")], Delivery::Whole));
+        assert_eq!(plan.requests, [expected("a", 1), expected("a", 2), expected("", 1), expected("", 2)]);
+        assert_eq!((plan.delivery, plan.n, plan.echo), (Delivery::Whole, 2, false));
     }
 
     #[test]
     fn openais_default_length_is_kept() {
-        let (requests, delivery) = parsed(r#"{"model":"m","prompt":"a","stream":true}"#).unwrap();
-        assert_eq!(requests[0].max_tokens, Some(16));
-        assert_eq!(delivery, Delivery::Streamed { usage: false });
+        let plan = parsed(r#"{"model":"m","prompt":"a","stream":true,"echo":true}"#).unwrap();
+        assert_eq!((plan.requests[0].max_tokens, plan.echo), (Some(16), true));
+        assert_eq!(plan.delivery, Delivery::Streamed { usage: false });
     }
 
     #[test]
@@ -154,16 +182,16 @@ mod tests {
             refused(parsed(&format!("{{\"model\":\"m\",{more}}}")), 400, param, code, says);
         };
         check(r#""n":1"#, "prompt", "missing_required_parameter", "prompt");
-        check(r#""prompt":7"#, "prompt", "invalid_type", "a string or an array");
-        check(r#""prompt":[]"#, "prompt", "invalid_value", "at least one prompt");
-        check(r#""prompt":[1,2]"#, "prompt", "invalid_value", "token numbers");
-        check(r#""prompt":[[1,2]]"#, "prompt", "invalid_value", "token numbers");
-        check(r#""prompt":["a",true]"#, "prompt", "invalid_type", "a boolean");
+        check(r#""prompt":7"#, "prompt", "invalid_type", "a string or an array of strings");
+        check(r#""prompt":[]"#, "prompt", "invalid_value", "at least one item");
+        check(r#""prompt":[1,2]"#, "prompt[0]", "invalid_type", "a string, but got a number");
+        check(r#""prompt":[[1,2]]"#, "prompt[0]", "invalid_type", "a string, but got an array");
         check(&format!("\"prompt\":[{}\"\"]", "\"\",".repeat(32)), "prompt", "invalid_value", "at most 32");
-        check(r#""prompt":"a","echo":true"#, "echo", "unsupported_parameter", "not supported yet");
-        check(r#""prompt":"a","suffix":"b""#, "suffix", "unsupported_parameter", "not supported yet");
-        check(r#""prompt":"a","best_of":2"#, "best_of", "unsupported_parameter", "not supported yet");
-        check(r#""prompt":"a","logprobs":0"#, "logprobs", "unsupported_parameter", "not supported yet");
+        check(r#""prompt":["a","b","c","d","e"],"n":8"#, "n", "invalid_value", "40 answers");
+        check(r#""prompt":"a","suffix":"b""#, "suffix", "unsupported_parameter", "cannot fill in");
+        check(r#""prompt":"a","best_of":2"#, "best_of", "unsupported_parameter", "the value of 'n'");
+        check(r#""prompt":"a","logprobs":6"#, "logprobs", "invalid_value", "from 0 to 5");
+        check(r#""prompt":"a","logprobs":0,"echo":true"#, "echo", "invalid_value", "'logprobs'");
         check(r#""prompt":"a","max_tokens":0"#, "max_tokens", "invalid_value", "from 1");
     }
 }

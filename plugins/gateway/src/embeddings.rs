@@ -3,17 +3,62 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use inferno_sdk::http::Response;
-use inferno_sdk::inference::{self, Embeddings};
+use inferno_sdk::inference::{self, Embeddings, Usage};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
-use crate::answer;
 use crate::error::ApiError;
-use crate::fields::{Fields, describe};
+use crate::fields::Fields;
+use crate::schema::{Kind, Object, may, must};
+use crate::{answer, sampling};
 
 const PARAM: &str = "input";
 /// The most texts that one request may have.
 const MAX_INPUTS: usize = 2048;
+
+/// What is asked.
+pub(crate) static REQUEST: Object = Object {
+    name: "EmbeddingRequest",
+    fields: &[&[
+        must(
+            PARAM,
+            Kind::OneOf(&[Kind::Filled, Kind::List(&Kind::Filled, 1, MAX_INPUTS)]),
+            "A text, or several; no token numbers.",
+        ),
+        sampling::MODEL,
+        may("encoding_format", Kind::Word(&["float", "base64"]), "Default: `float`."),
+        may("dimensions", Kind::Integer(1, i64::MAX), "Only the number that the model has."),
+    ]],
+};
+
+/// What is answered.
+pub(crate) static ANSWER: Object = Object {
+    name: "EmbeddingAnswer",
+    fields: &[&[
+        must("object", Kind::Word(&["list"]), ""),
+        must("data", Kind::List(&Kind::Object(&EMBEDDING), 1, usize::MAX), "In the order of the texts."),
+        must("model", Kind::Text, ""),
+        must("usage", Kind::Object(&USAGE), ""),
+    ]],
+};
+
+static EMBEDDING: Object = Object {
+    name: "Embedding",
+    fields: &[&[
+        must("object", Kind::Word(&["embedding"]), ""),
+        answer::INDEX,
+        must(
+            "embedding",
+            Kind::OneOf(&[Kind::List(&Kind::Number(-1.001, 1.001), 1, usize::MAX), Kind::Text]),
+            "Of unit length; or in base64 the floats' bytes, little-endian.",
+        ),
+    ]],
+};
+
+/// Tokens counted, where none are written.
+pub(crate) static USAGE: Object = Object {
+    name: "PromptUsage",
+    fields: &[&[must("prompt_tokens", answer::COUNT, ""), must("total_tokens", answer::COUNT, "")]],
+};
 
 pub(crate) fn answer(mut fields: Fields) -> Result<Response, ApiError> {
     let ask = parse(&mut fields)?;
@@ -31,44 +76,10 @@ struct Ask {
 }
 
 fn parse(fields: &mut Fields) -> Result<Ask, ApiError> {
-    let inputs = inputs(fields)?;
-    let base64 = match fields.string("encoding_format")?.as_deref() {
-        None | Some("float") => false,
-        Some("base64") => true,
-        Some(other) => {
-            let why = format!("'{other}' is no format. Supported values are: 'float' and 'base64'.");
-            return Err(ApiError::value("encoding_format", why));
-        }
-    };
-    let dimensions = fields.integer("dimensions", 1, i64::MAX)?;
-    Ok(Ask { model: crate::model(fields)?, inputs, base64, dimensions })
-}
-
-fn inputs(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
-    let items = match fields.take(PARAM) {
-        None => return Err(ApiError::missing(PARAM)),
-        Some(text @ Value::String(_)) => vec![text],
-        Some(Value::Array(items)) => items,
-        Some(other) => {
-            return Err(ApiError::wrong_type(PARAM, "a string or an array of strings", describe(&other)));
-        }
-    };
-    if items.is_empty() {
-        return Err(ApiError::value(PARAM, "expected at least one text, but got an empty array instead."));
-    }
-    if items.iter().any(|item| item.is_number() || item.is_array()) {
-        return Err(ApiError::value(PARAM, "texts as token numbers are not supported yet. Send text."));
-    }
-    if items.len() > MAX_INPUTS {
-        let why = format!("expected at most {MAX_INPUTS} texts, but got {} instead.", items.len());
-        return Err(ApiError::value(PARAM, why));
-    }
-    let text = |item| match item {
-        Value::String(text) if text.is_empty() => Err(ApiError::value(PARAM, "a text must not be empty.")),
-        Value::String(text) => Ok(text),
-        other => Err(ApiError::wrong_type(PARAM, "an array of strings", describe(&other))),
-    };
-    items.into_iter().map(text).collect()
+    let inputs = fields.texts(PARAM);
+    let base64 = fields.text("encoding_format").as_deref() == Some("base64");
+    let dimensions = fields.integer("dimensions");
+    Ok(Ask { model: sampling::model(fields)?, inputs, base64, dimensions })
 }
 
 #[derive(Serialize)]
@@ -86,10 +97,17 @@ struct Embedding<'a> {
     embedding: Vector<'a>,
 }
 
+/// Tokens counted, where none are written.
 #[derive(Serialize)]
-struct Tokens {
+pub(crate) struct Tokens {
     prompt_tokens: u32,
     total_tokens: u32,
+}
+
+impl From<Usage> for Tokens {
+    fn from(usage: Usage) -> Self {
+        Self { prompt_tokens: usage.prompt_tokens, total_tokens: usage.prompt_tokens }
+    }
 }
 
 enum Vector<'a> {
@@ -124,23 +142,19 @@ fn respond(ask: &Ask, embeddings: &Embeddings) -> Result<Response, ApiError> {
         object: "list",
         data: data.map(|(index, v)| Embedding { object: "embedding", index, embedding: shape(v) }).collect(),
         model: &ask.model,
-        usage: Tokens {
-            prompt_tokens: embeddings.usage.prompt_tokens,
-            total_tokens: embeddings.usage.prompt_tokens,
-        },
+        usage: embeddings.usage.into(),
     }))
 }
 
 #[cfg(test)]
 mod tests {
-    use inferno_sdk::inference::Usage;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{fields, now, refused};
+    use crate::testing::{described, fields, refused};
 
     fn parsed(json: &str) -> Result<Ask, ApiError> {
-        parse(&mut fields(json))
+        parse(&mut fields(json, &REQUEST)?)
     }
 
     fn embeddings() -> Embeddings {
@@ -152,7 +166,7 @@ mod tests {
 
     fn answered(json: &str) -> Result<Value, ApiError> {
         let response = respond(&parsed(json)?, &embeddings())?;
-        Ok(serde_json::from_slice(&now(response.into_bytes()).unwrap()).unwrap())
+        Ok(described(Ok(response), &ANSWER))
     }
 
     #[test]
@@ -189,13 +203,13 @@ mod tests {
             refused(parsed(&format!("{{\"model\":\"m\",{more}}}")), 400, param, code, says);
         };
         check(r#""user":"u""#, "input", "missing_required_parameter", "input");
-        check(r#""input":[]"#, "input", "invalid_value", "at least one text");
+        check(r#""input":[]"#, "input", "invalid_value", "at least one item");
         check(r#""input":"""#, "input", "invalid_value", "must not be empty");
-        check(r#""input":["a",""]"#, "input", "invalid_value", "must not be empty");
-        check(r#""input":[1,2]"#, "input", "invalid_value", "token numbers");
-        check(r#""input":[[1],[2]]"#, "input", "invalid_value", "token numbers");
+        check(r#""input":["a",""]"#, "input[1]", "invalid_value", "must not be empty");
+        check(r#""input":[1,2]"#, "input[0]", "invalid_type", "a string, but got a number");
+        check(r#""input":[[1],[2]]"#, "input[0]", "invalid_type", "a string, but got an array");
         check(r#""input":{"a":1}"#, "input", "invalid_type", "an object");
-        check(r#""input":["a",null]"#, "input", "invalid_type", "null");
+        check(r#""input":["a",null]"#, "input[1]", "invalid_type", "null");
         check(
             &format!("\"input\":[{}\"a\"]", "\"a\",".repeat(2048)),
             "input",

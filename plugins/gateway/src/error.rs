@@ -6,6 +6,22 @@ use inferno_sdk::http::{BodyError, Response};
 use inferno_sdk::{Error, ErrorKind};
 use serde::Serialize;
 
+use crate::endpoints::ENDPOINTS;
+use crate::schema::{Field, Kind, Object, must};
+
+/// A refusal, also one that the host writes by itself.
+pub(crate) static REFUSAL: Object =
+    Object { name: "Refusal", fields: &[&[must("error", Kind::Object(&PROBLEM), "")]] };
+
+static PROBLEM: Object = Object { name: "Problem", fields: &[PROBLEM_FIELDS] };
+
+const PROBLEM_FIELDS: &[Field] = &[
+    must("message", Kind::Text, "What happened, where, and what to do about it."),
+    must("type", Kind::Text, "The class of problem."),
+    must("param", Kind::OneOf(&[Kind::Text, Kind::Null]), "The field that it is about."),
+    must("code", Kind::OneOf(&[Kind::Text, Kind::Null]), "What happened, for programs."),
+];
+
 const INVALID: &str = "invalid_request_error";
 
 /// A refusal in OpenAI's form.
@@ -17,7 +33,7 @@ pub(crate) struct ApiError {
     param: Option<String>,
     code: Option<&'static str>,
     retry_after: Option<Duration>,
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -66,31 +82,50 @@ impl ApiError {
 
     /// A field asks for what is not there yet.
     pub(crate) fn unsupported(param: &str, instead: &str) -> Self {
-        let message = format!("Unsupported parameter: '{param}' is not supported yet. {instead}");
+        let message = format!("Unsupported parameter: '{param}' is not supported. {instead}");
         Self::of_param("unsupported_parameter", param, message)
     }
 
     /// Nothing is at this path.
     pub(crate) fn unknown_url(method: &str, path: &str) -> Self {
-        let message = format!(
-            "Unknown request URL: {method} {path}. There are /v1/models, /v1/chat/completions, /v1/completions and \
-             /v1/embeddings."
-        );
+        let mut paths: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+        paths.dedup();
+        let message = format!("Unknown request URL: {method} {path}. There are: {}.", paths.join(", "));
         Self::new(404, INVALID, Some("unknown_url"), message)
     }
 
     /// The path takes other methods.
-    pub(crate) fn method(method: &str, path: &str, allow: &'static str) -> Self {
+    pub(crate) fn method(method: &str, path: &str, allow: String) -> Self {
         let message = format!("Not allowed to {method} on {path}. It takes {allow}.");
         Self { allow: Some(allow), ..Self::new(405, INVALID, Some("method_not_allowed"), message) }
     }
 
+    /// The path is for WebSockets.
+    pub(crate) fn upgrade(path: &str) -> Self {
+        let message = format!("{path} is a WebSocket. Connect to it with a client for those.");
+        Self::new(426, INVALID, Some("upgrade_required"), message)
+    }
+
+    /// No such response is stored.
+    pub(crate) fn no_response(id: &str, param: &str) -> Self {
+        let message = format!(
+            "Response with id '{id}' not found. It was not stored, or deleted, or pushed out by newer ones."
+        );
+        let code = if param == "previous_response_id" { "previous_response_not_found" } else { "not_found" };
+        Self { param: Some(param.to_owned()), ..Self::new(404, INVALID, Some(code), message) }
+    }
+
     /// What the host said; `param` is the field that a fault of the request is blamed on.
     pub(crate) fn host(error: Error, param: &str) -> Self {
+        Self::host_about(error, param, true)
+    }
+
+    /// The same; unless `plain`, it is not known which of the fields an invalid value is in.
+    pub(crate) fn host_about(error: Error, param: &str, plain: bool) -> Self {
         let (status, kind, code, param) = match error.kind {
             ErrorKind::Denied => (403, "permission_error", "permission_denied", None),
             ErrorKind::NotFound => (404, INVALID, "model_not_found", Some("model")),
-            ErrorKind::Invalid => (400, INVALID, "invalid_value", Some(param)),
+            ErrorKind::Invalid => (400, INVALID, "invalid_value", plain.then_some(param)),
             ErrorKind::ContextLength => (400, INVALID, "context_length_exceeded", Some(param)),
             ErrorKind::Exhausted => (429, "rate_limit_error", "rate_limit_exceeded", None),
             ErrorKind::Unavailable => (503, "server_error", "unavailable", None),
@@ -128,6 +163,16 @@ impl ApiError {
                 code: self.code,
             },
         })
+    }
+
+    /// What happened, for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What happened, for programs.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        self.code
     }
 
     /// The whole answer.

@@ -6,6 +6,36 @@ use serde::Serialize;
 
 use crate::answer;
 use crate::error::ApiError;
+use crate::schema::{Kind, Object, may, must};
+
+/// All of them.
+pub(crate) static LIST: Object = Object {
+    name: "ModelList",
+    fields: &[&[
+        must("object", Kind::Word(&["list"]), ""),
+        must("data", Kind::List(&Kind::Object(&MODEL), 0, usize::MAX), ""),
+    ]],
+};
+
+/// One of them.
+pub(crate) static MODEL: Object = Object {
+    name: "Model",
+    fields: &[&[
+        must("id", Kind::Text, "Its name."),
+        must("object", Kind::Word(&["model"]), ""),
+        must(
+            "created",
+            Kind::Integer(0, i64::MAX),
+            "When its file was changed, in seconds since 1970 (UTC).",
+        ),
+        must("owned_by", Kind::Text, ""),
+        may(
+            "context_length",
+            Kind::Integer(0, u32::MAX as i64),
+            "In tokens, where it is known. Not OpenAI's.",
+        ),
+    ]],
+};
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -52,10 +82,10 @@ fn render(models: &[Model]) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::testing::now;
+    use crate::testing::described;
 
     fn model(name: &str, context_length: Option<u32>) -> Model {
         Model {
@@ -71,8 +101,7 @@ mod tests {
 
     #[test]
     fn the_list_has_openais_form() {
-        let response = render(&[model("a", Some(2048)), model("b/c", None)]);
-        let body: Value = serde_json::from_slice(&now(response.into_bytes()).unwrap()).unwrap();
+        let body = described(Ok(render(&[model("a", Some(2048)), model("b/c", None)])), &LIST);
         assert_eq!(
             body,
             json!({"object": "list", "data": [
