@@ -127,8 +127,17 @@ pub(crate) fn parse(mut fields: Fields) -> Result<Plan, ApiError> {
     format::chat(&mut fields, &mut request)?;
     let calls = tools::chat(&mut fields, &mut request)?;
     request.logprobs = logprobs(&mut fields)?;
-    let n = fields.integer("n").unwrap_or(1);
-    Ok(Plan { requests: sampling::several(request, n), delivery, calls })
+    let mut requests = sampling::several(request, fields.integer("n").unwrap_or(1));
+    sampling::share(&mut requests, 0);
+    Ok(Plan { requests, delivery, calls })
+}
+
+impl Plan {
+    /// Leaves room for so many others at the same time.
+    pub(crate) fn beside(mut self, others: u32) -> Self {
+        sampling::share(&mut self.requests, others);
+        self
+    }
 }
 
 fn max_tokens(fields: &mut Fields) -> Result<Option<u32>, ApiError> {

@@ -138,7 +138,8 @@ fn parse(mut fields: Fields) -> Result<Plan, ApiError> {
         request.input = Input::Prompt(prompt.clone());
         sampling::several(request, n)
     };
-    let requests = prompts.iter().flat_map(with).collect();
+    let mut requests: Vec<Request> = prompts.iter().flat_map(with).collect();
+    sampling::share(&mut requests, 0);
     Ok(Plan { prompts, n, requests, delivery, echo })
 }
 

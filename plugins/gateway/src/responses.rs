@@ -166,6 +166,7 @@ fn parse(mut fields: Fields, id: &str) -> Result<Ask, ApiError> {
     }
     items::add(&mut messages, input.clone());
     request.input = Input::Chat(messages);
+    sampling::share(std::slice::from_mut(&mut request), 0);
     let streamed = fields.flag("stream").unwrap_or(false);
     Ok(Ask { request, input, echo, calls, streamed })
 }

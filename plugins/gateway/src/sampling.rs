@@ -152,6 +152,22 @@ pub(crate) fn several(request: Request, n: usize) -> Vec<Request> {
     all
 }
 
+/// What models may write for one call of the plugin. The host ends a call that has them write more.
+const MODEL_TOKENS: u32 = 1_000_000;
+
+/// Sees to it that requests, and so many `others` like them at the same time, cannot go beyond what models may write.
+pub(crate) fn share(requests: &mut [Request], others: u32) {
+    let requests_at_once =
+        u32::try_from(requests.len()).unwrap_or(u32::MAX).saturating_mul(others.saturating_add(1));
+    let most = MODEL_TOKENS / requests_at_once.max(1);
+    for request in requests {
+        // A single one without a limit is given one by the host, which knows the model's context.
+        if requests_at_once > 1 || request.max_tokens.is_some() {
+            request.max_tokens = Some(request.max_tokens.map_or(most, |wanted| wanted.min(most)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +243,24 @@ mod tests {
         request.seed = Some(u64::MAX);
         let seeds: Vec<_> = several(request, 3).into_iter().map(|request| request.seed).collect();
         assert_eq!(seeds, [Some(u64::MAX), Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn requests_at_once_share_what_models_may_write() {
+        let shared = |wanted: &[Option<u32>], others| {
+            let with = |max_tokens: &Option<u32>| {
+                let mut request = Request::prompt("m", "p");
+                request.max_tokens = *max_tokens;
+                request
+            };
+            let mut requests: Vec<Request> = wanted.iter().map(with).collect();
+            share(&mut requests, others);
+            requests.into_iter().map(|request| request.max_tokens).collect::<Vec<_>>()
+        };
+        assert_eq!(shared(&[None], 0), [None]);
+        assert_eq!(shared(&[Some(u32::MAX)], 0), [Some(1_000_000)]);
+        assert_eq!(shared(&[None, Some(7)], 0), [Some(500_000), Some(7)]);
+        assert_eq!(shared(&[None], 3), [Some(250_000)]);
     }
 
     #[test]

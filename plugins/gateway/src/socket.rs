@@ -24,7 +24,7 @@ use crate::stream::{Chunks, Frame, failed_line};
 use crate::{MAX_BODY, Origin, chat};
 
 /// The most chats at the same time on one connection.
-const MAX_CHATS: usize = 32;
+const MAX_CHATS: u32 = 32;
 /// So many bytes of messages are written at once at most.
 const FULL: usize = 16 * 1024;
 
@@ -179,12 +179,13 @@ impl Connection {
         if self.chats.contains_key(id) {
             return Err(ApiError::value("id", "a chat with this id goes on."));
         }
-        if self.chats.len() >= MAX_CHATS {
+        if self.chats.len() >= MAX_CHATS as usize {
             let why =
                 format_args!("there are {MAX_CHATS} chats already; wait for one to end, or cancel one.");
             return Err(ApiError::value("id", why));
         }
-        let plan = chat::parse(Fields::parse(request.get().as_bytes().to_vec(), &chat::REQUEST)?)?;
+        let plan = chat::parse(Fields::parse(request.get().as_bytes().to_vec(), &chat::REQUEST)?)?
+            .beside(MAX_CHATS - 1);
         self.count += 1;
         let origin =
             Origin { id: format!("{}-{}", self.origin.id, self.count), created: self.origin.created };

@@ -119,6 +119,8 @@ fn the_document_describes_every_endpoint_and_all_that_it_names() {
     }
     let chat = &schemas["ChatRequest"];
     assert_eq!(chat["required"], serde_json::json!(["messages"]));
+    let links = &document["paths"]["/v1/responses"]["post"]["responses"]["200"]["links"];
+    assert_eq!(links["getResponse"]["parameters"]["response_id"], "$response.body#/id");
     assert_eq!(chat["properties"]["temperature"]["maximum"], 2.0);
     assert_eq!(chat["properties"]["n"]["type"], serde_json::json!(["integer", "null"]));
 }

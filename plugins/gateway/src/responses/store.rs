@@ -10,10 +10,10 @@ use crate::error::ApiError;
 /// How long a response is kept.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 const PREFIX: &str = "response/";
-/// How many of the oldest go at once where there is no room.
-const PUSHED_OUT: usize = 64;
+/// How many of the oldest go at first where there is no room. Each time that this was not enough, twice as many go.
+const PUSHED_OUT: usize = 4;
 /// How often room is made for one response.
-const TRIES: usize = 16;
+const TRIES: u32 = 10;
 /// The longest conversation, in responses and in bytes as they are stored.
 const MAX_TURNS: usize = 512;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -45,14 +45,14 @@ pub(super) fn probe(id: &str) -> Result<(), Error> {
 
 /// Stores a response; the oldest make room for it.
 pub(super) fn save(id: &str, record: &[u8]) -> Result<(), Error> {
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
         match kv::set(&key(id), record, Some(LIFE)) {
             Err(error) if error.kind == ErrorKind::Exhausted => {
                 let oldest = kv::keys(PREFIX, None)?;
                 if oldest.is_empty() {
                     return Err(error);
                 }
-                for key in oldest.iter().take(PUSHED_OUT) {
+                for key in oldest.iter().take(PUSHED_OUT << attempt) {
                     kv::delete(key)?;
                 }
             }

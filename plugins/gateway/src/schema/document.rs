@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Field, Kind, Object, Tagged};
-use crate::route::{Endpoint, Output};
+use crate::route::{Endpoint, Output, Verb};
 
 /// What may go wrong at any endpoint, by status.
 const REFUSALS: [(&str, &str); 14] = [
@@ -30,7 +30,7 @@ pub(crate) fn document(endpoints: &'static [Endpoint], error: &'static Object) -
     let mut schemas = Schemas::default();
     let mut paths: Map<String, Value> = Map::new();
     for endpoint in endpoints {
-        let operation = schemas.operation(endpoint);
+        let operation = schemas.operation(endpoint, links(endpoint, endpoints));
         let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
         path[endpoint.verb.as_str().to_ascii_lowercase()] = operation;
     }
@@ -57,12 +57,26 @@ pub(crate) fn document(endpoints: &'static [Endpoint], error: &'static Object) -
     })
 }
 
+/// What can be done with what an endpoint makes, by the id that it answers.
+fn links(maker: &Endpoint, endpoints: &'static [Endpoint]) -> Map<String, Value> {
+    let about = endpoints.iter().filter(|endpoint| {
+        let below = endpoint.path.strip_prefix(maker.path);
+        maker.verb == Verb::Post && below.is_some_and(|rest| rest.starts_with("/{"))
+    });
+    let link = |endpoint: &Endpoint| {
+        let parameters = endpoint.parameter().map(|name| (name.to_owned(), "$response.body#/id".into()));
+        let parameters: Map<String, Value> = parameters.into_iter().collect();
+        (endpoint.id.to_owned(), json!({"operationId": endpoint.id, "parameters": parameters}))
+    };
+    about.map(link).collect()
+}
+
 /// The objects that have a name, as they are met.
 #[derive(Default)]
 struct Schemas(BTreeMap<&'static str, Value>);
 
 impl Schemas {
-    fn operation(&mut self, endpoint: &'static Endpoint) -> Value {
+    fn operation(&mut self, endpoint: &'static Endpoint, links: Map<String, Value>) -> Value {
         let mut parameters: Vec<Value> = Vec::new();
         if let Some(name) = endpoint.parameter() {
             let schema = json!({"type": "string", "minLength": 1});
@@ -76,7 +90,11 @@ impl Schemas {
         }
         let mut responses = Map::new();
         let done = if matches!(endpoint.output, Output::Socket) { "101" } else { "200" };
-        responses.insert(done.to_owned(), self.output(&endpoint.output));
+        let mut output = self.output(&endpoint.output);
+        if !links.is_empty() {
+            output["links"] = links.into();
+        }
+        responses.insert(done.to_owned(), output);
         for (status, about) in REFUSALS {
             let refusal = json!({"$ref": "#/components/responses/Refusal", "description": about});
             responses.insert(status.to_owned(), refusal);
