@@ -1,43 +1,9 @@
-// `inferno serve` as the official openai client for Node sees it, unmodified.
-//
-// Started by tests/tests/clients.rs with the server's address, a valid key and the names of two models: one that
-// echoes and one that writes stories. Prints one line for each check; the exit status says whether all held.
+// `inferno serve` as the official openai client for Node sees it, unmodified: what every client needs.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+import { ECHO, OpenAI, STORY, all, client, refused, run } from "./harness.mjs";
 
-const { INFERNO_BASE_URL, INFERNO_API_KEY, INFERNO_ECHO_MODEL: ECHO, INFERNO_STORY_MODEL: STORY } = process.env;
-
-// The package is installed in a folder of its own, not beside this file.
-const resolve = createRequire(`${process.env.INFERNO_NODE_TOOLS}/package.json`).resolve;
-const { default: OpenAI } = await import(pathToFileURL(resolve("openai")));
-
-const client = new OpenAI({ baseURL: INFERNO_BASE_URL, apiKey: INFERNO_API_KEY, maxRetries: 0, timeout: 60_000 });
 const SAID = [{ role: "user", content: "one two three four five" }];
-
-/** All items of a stream. */
-async function all(stream) {
-  const items = [];
-  for await (const item of await stream) items.push(item);
-  return items;
-}
-
-/** Expects a typed exception whose envelope the client understood. */
-async function refused(errorClass, status, promise) {
-  let answer;
-  try {
-    answer = await promise;
-  } catch (error) {
-    assert.equal(error.constructor.name, errorClass.name, String(error));
-    assert.equal(error.status, status);
-    assert.ok(error.requestID, "an error carries the request's name");
-    assert.ok(error.error?.message, JSON.stringify(error.error));
-    return error;
-  }
-  assert.fail(`not refused: ${JSON.stringify(answer)}`);
-}
-
 const content = (chunks) => chunks.flatMap((chunk) => chunk.choices.map((choice) => choice.delta.content ?? "")).join("");
 const chat = (changes) => client.chat.completions.create({ model: ECHO, messages: SAID, ...changes });
 
@@ -150,16 +116,4 @@ const checks = {
   },
 };
 
-let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
-  try {
-    await check();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED ${name}\n${error.stack}`);
-  }
-}
-const count = Object.keys(checks).length;
-console.log(`openai ${createRequire(resolve("openai"))("./package.json").version}: ${count - failed} of ${count} checks hold`);
-process.exit(failed ? 1 : 0);
+await run(checks);
