@@ -204,7 +204,7 @@ pub(crate) fn text(
     let mut usage = Usage::default();
     let mut choices = Vec::with_capacity(completions.len());
     for (index, completion) in completions.iter().enumerate() {
-        add(&mut usage, completion.usage, index % same_prompt.max(1) > 0);
+        add(&mut usage, completion.usage, !index.is_multiple_of(same_prompt.max(1)));
         choices.push(TextChoice {
             text: &completion.text,
             index,

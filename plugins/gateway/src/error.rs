@@ -33,7 +33,7 @@ pub(crate) struct ApiError {
     param: Option<String>,
     code: Option<&'static str>,
     retry_after: Option<Duration>,
-    allow: Option<String>,
+    allow: Option<Box<str>>,
 }
 
 #[derive(Serialize)]
@@ -97,7 +97,7 @@ impl ApiError {
     /// The path takes other methods.
     pub(crate) fn method(method: &str, path: &str, allow: String) -> Self {
         let message = format!("Not allowed to {method} on {path}. It takes {allow}.");
-        Self { allow: Some(allow), ..Self::new(405, INVALID, Some("method_not_allowed"), message) }
+        Self { allow: Some(allow.into()), ..Self::new(405, INVALID, Some("method_not_allowed"), message) }
     }
 
     /// The path is for WebSockets.
@@ -180,7 +180,7 @@ impl ApiError {
         let mut response =
             Response::new(self.status, self.to_json()).header("content-type", "application/json");
         if let Some(allow) = self.allow {
-            response = response.header("allow", allow);
+            response = response.header("allow", String::from(allow));
         }
         if let Some(after) = self.retry_after {
             // The first is HTTP's, in whole seconds; OpenAI's clients prefer the second.

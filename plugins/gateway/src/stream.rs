@@ -213,7 +213,7 @@ impl Chunks {
 
     fn finish(&mut self, out: &mut Vec<u8>, index: usize, end: &End) -> Result<(), ApiError> {
         let reason = answer::reason(&end.finish, self.calls)?;
-        answer::add(&mut self.total, end.usage, index % self.same_prompt > 0);
+        answer::add(&mut self.total, end.usage, !index.is_multiple_of(self.same_prompt));
         let nothing: &[u8] = if self.form.is_chat() { b"{}" } else { b"\"\"" };
         // Tokens without a text, such as those of calls.
         let held = std::mem::take(&mut self.answers[index].held);
