@@ -12,6 +12,7 @@ mod lifecycle;
 mod plugins;
 mod quick_start;
 mod sdks;
+mod tapes;
 mod templates;
 mod ten_minutes;
 mod tidy;

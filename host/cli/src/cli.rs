@@ -113,6 +113,8 @@ fn plugin(settings: &Settings, verb: Plugin, uses: Option<&Uses>, printer: Print
         Plugin::Test(test) => commands::plugin_test::test(settings, &test, printer),
         Plugin::Watch(watch) => commands::plugin_watch::watch(settings, &watch, printer),
         Plugin::Explain(explain) => commands::plugin_explain::explain(settings, &explain, printer),
+        Plugin::Record(record) => commands::plugin_record::record(settings, &record, printer),
+        Plugin::Replay(replay) => commands::plugin_replay::replay(settings, &replay, printer),
         Plugin::Call(call) => commands::plugin_call::call(settings, &call, printer),
         Plugin::Revoke(words) => commands::plugin_grant::change(settings, &words, Direction::Revoke, printer),
     }

@@ -18,6 +18,8 @@ pub(crate) mod plugin_install;
 pub(crate) mod plugin_list;
 pub(crate) mod plugin_new;
 pub(crate) mod plugin_pack;
+pub(crate) mod plugin_record;
+pub(crate) mod plugin_replay;
 pub(crate) mod plugin_sign;
 pub(crate) mod plugin_suggest;
 pub(crate) mod plugin_test;

@@ -57,7 +57,7 @@ pub(crate) mod bindings {
             "inferno:host/quota.[method]reservation.commit": async | trappable,
             default: trappable,
         },
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
         with: {
             "inferno:host/quota.reservation": crate::capability::quota::Reservation,
             "inferno:host/plugins.step": crate::capability::plugins::Step,

@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Contract,
     /// Plugins put one another to work without an end.
     Chain,
+    /// A tape cannot be written or read, or a run differs from it.
+    Tape,
     /// Too many calls are at work already; later may help.
     Busy,
     /// A fault of the host: the disk, the engine.
@@ -52,6 +54,7 @@ impl ErrorKind {
             Self::Refused(_) => "refused",
             Self::Contract => "contract",
             Self::Chain => "chain",
+            Self::Tape => "tape",
             Self::Busy => "busy",
             Self::Host => "host",
         }

@@ -41,6 +41,7 @@ mod site;
 mod state;
 mod stdio;
 mod strict;
+mod tape;
 mod units;
 
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ pub use secrets::Secrets;
 pub use setup::{Budget, Own, Setup};
 pub use site::Site;
 pub use state::Caller;
+pub use tape::{Head as TapeHead, Recording, Tape};
 pub use units::{Size, Span};
 
 use effect::Effect;
@@ -221,6 +223,7 @@ impl Sandbox {
         let tenants = special.map(|tenant| (tenant.clone(), shared(Some(&tenant)))).collect();
         let calls = limits.concurrent_calls.min(Semaphore::MAX_PERMITS as u64);
         Ok(Plugin {
+            tape: Tape::default(),
             inner: Arc::new(Inner {
                 engine: self.engine.clone(),
                 origin: package.origin().clone(),

@@ -18,11 +18,14 @@ use crate::package::Origin;
 use crate::role::Played;
 use crate::session::Order;
 use crate::state::{Shared, State, Surroundings};
+use crate::tape::Tape;
 
 /// A loaded plugin. Clones are one: they share its allowance of calls.
 #[derive(Clone)]
 pub struct Plugin {
     pub(crate) inner: Arc<Inner>,
+    /// On which the host calls of its runs are.
+    pub(crate) tape: Tape,
 }
 
 pub(crate) struct Inner {
@@ -96,6 +99,18 @@ impl Plugin {
         &self.shared_for(tenant).effect.granted
     }
 
+    /// The names under which it sees folders.
+    pub(crate) fn folders(&self) -> Vec<String> {
+        self.inner.shared.effect.folders().map(|(path, ..)| path.to_owned()).collect()
+    }
+
+    /// The same plugin with this tape: all its runs go onto it, or come from it. One run for one tape is what makes
+    /// sense.
+    #[must_use]
+    pub fn taped(&self, tape: &Tape) -> Self {
+        Self { inner: self.inner.clone(), tape: tape.clone() }
+    }
+
     fn shared_for(&self, tenant: &str) -> &Arc<Shared> {
         self.inner.tenants.get(tenant).unwrap_or(&self.inner.shared)
     }
@@ -154,7 +169,9 @@ impl Plugin {
             None => Arc::new([self.name().to_owned()]),
         };
         let meter = Arc::new(Meter::new(limits, order.payer.map(|payer| payer.meter)));
-        let state = State::new(shared.clone(), order.caller, chain, limits.clone(), meter.clone(), around)?;
+        let tape = self.tape.clone();
+        let state =
+            State::new(shared.clone(), order.caller, chain, limits.clone(), meter.clone(), around, tape)?;
         let (store, ticking) = engine.store(state);
         let terms = Terms {
             account: store.data().account(),

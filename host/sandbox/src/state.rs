@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, ResourceTable};
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
@@ -20,6 +21,7 @@ use crate::meter::{Growth, Meter, Reached};
 use crate::registry::Directory;
 use crate::setup::Budget;
 use crate::stdio::{Counted, LogStream};
+use crate::tape::{self, Output, Tape};
 
 /// How many resources (requests, streams, waits, ...) a call may hold at once.
 pub(crate) const MAX_RESOURCES: usize = 4096;
@@ -60,6 +62,8 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) meter: Arc<Meter>,
     pub(crate) growth: Growth,
+    /// On which the calls into the host are.
+    pub(crate) tape: Tape,
     /// The plugins at work on behalf of one another, from the one that the host called to this one.
     chain: Arc<[String]>,
     limits: Arc<Limits>,
@@ -88,14 +92,16 @@ impl State {
         limits: Arc<Limits>,
         meter: Arc<Meter>,
         around: &Surroundings<'_>,
+        tape: Tape,
     ) -> Result<Self, Error> {
         let actor = Arc::new(Actor { plugin: shared.effect.plugin.clone(), caller });
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Ok(Self {
             growth: Growth::new(&limits, meter.clone()),
-            wasi: wasi(&shared, &actor, &meter, around)?,
-            hooks: Requests::new(shared.clone(), actor.clone()),
+            wasi: wasi(&shared, &actor, &meter, around, &tape)?,
+            hooks: Requests::new(shared.clone(), actor.clone(), tape.clone()),
+            tape,
             shared,
             actor,
             chain,
@@ -138,24 +144,22 @@ fn wasi(
     actor: &Arc<Actor>,
     meter: &Arc<Meter>,
     around: &Surroundings<'_>,
+    tape: &Tape,
 ) -> Result<WasiCtx, Error> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).max_random_size(MAX_RANDOM);
     match around {
         Surroundings::Service | Surroundings::Conversion { .. } => {
-            wasi.stdout(LogStream::new(actor.clone(), meter.clone(), "stdout")).stderr(LogStream::new(
-                actor.clone(),
-                meter.clone(),
-                "stderr",
-            ));
+            let stream = |name| LogStream::new(actor.clone(), meter.clone(), tape.clone(), name);
+            wasi.stdout(stream("stdout")).stderr(stream("stderr"));
         }
         Surroundings::Command(args) => {
-            wasi.inherit_stdin()
-                .stdout(Counted::new(tokio::io::stdout(), meter.clone()))
-                .stderr(Counted::new(tokio::io::stderr(), meter.clone()))
-                .arg(&actor.plugin)
-                .args(args);
+            wasi.arg(&actor.plugin).args(args);
+            streams(&mut wasi, meter, tape);
         }
+    }
+    if tape.is_on() {
+        tape::lend(tape, &mut wasi);
     }
     if let Surroundings::Conversion { input, output } = around {
         lend(&mut wasi, input, "/in", FsPerms::ReadOnly)?;
@@ -166,6 +170,21 @@ fn wasi(
         }
     }
     Ok(wasi.build())
+}
+
+/// The standard streams of this process; with a tape, its standard input. A replay prints nothing.
+fn streams(wasi: &mut WasiCtxBuilder, meter: &Arc<Meter>, tape: &Tape) {
+    match tape.standard_input() {
+        Some(text) => wasi.stdin(MemoryInputPipe::new(text)),
+        None => wasi.inherit_stdin(),
+    };
+    let counted = |name| (meter.clone(), tape.is_on().then(|| Output::new(tape.clone(), name)));
+    let (out, err) = (counted("wasi:cli/stdout"), counted("wasi:cli/stderr"));
+    if tape.is_replaying() {
+        wasi.stdout(Counted::new(tokio::io::empty(), out)).stderr(Counted::new(tokio::io::empty(), err));
+    } else {
+        wasi.stdout(Counted::new(tokio::io::stdout(), out)).stderr(Counted::new(tokio::io::stderr(), err));
+    }
 }
 
 /// Opens a folder for the plugin, which knows it by another name.

@@ -3,17 +3,19 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use serde_json::json;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::capability::log::{Level, write_line};
-use crate::meter::Meter;
+use crate::meter::{Meter, Reached};
 use crate::state::Actor;
+use crate::tape::{Output, Tape};
 
 /// A line longer than this is broken.
 const MAX_LINE: usize = 4096;
@@ -22,12 +24,13 @@ const MAX_LINE: usize = 4096;
 pub(crate) struct LogStream {
     actor: Arc<Actor>,
     meter: Arc<Meter>,
+    tape: Tape,
     name: &'static str,
 }
 
 impl LogStream {
-    pub(crate) fn new(actor: Arc<Actor>, meter: Arc<Meter>, name: &'static str) -> Self {
-        Self { actor, meter, name }
+    pub(crate) fn new(actor: Arc<Actor>, meter: Arc<Meter>, tape: Tape, name: &'static str) -> Self {
+        Self { actor, meter, tape, name }
     }
 
     fn lines(&self) -> Lines {
@@ -81,6 +84,8 @@ impl Lines {
                 return;
             }
             let text = String::from_utf8_lossy(&self.line);
+            let told = || json!({ "stream": self.stream.name, "line": text });
+            self.stream.tape.instant("wasi:cli/print", told, || ());
             write_line(&self.stream.actor, Level::Info, &text, &[("stream", self.stream.name)]);
             self.line.clear();
         }
@@ -132,12 +137,29 @@ impl OutputStream for Lines {
 #[derive(Clone)]
 pub(crate) struct Counted<S> {
     stream: Arc<S>,
+    count: Count,
+}
+
+/// What all who write to a stream share.
+#[derive(Clone)]
+struct Count {
     meter: Arc<Meter>,
+    tape: Option<Arc<Mutex<Output>>>,
 }
 
 impl<S> Counted<S> {
-    pub(crate) fn new(stream: S, meter: Arc<Meter>) -> Self {
-        Self { stream: Arc::new(stream), meter }
+    pub(crate) fn new(stream: S, (meter, tape): (Arc<Meter>, Option<Output>)) -> Self {
+        let count = Count { meter, tape: tape.map(|tape| Arc::new(Mutex::new(tape))) };
+        Self { stream: Arc::new(stream), count }
+    }
+}
+
+impl Count {
+    fn take(&self, bytes: &[u8]) -> Result<(), Reached> {
+        if let Some(tape) = &self.tape {
+            tape.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
+        }
+        self.meter.give_back(bytes.len())
     }
 }
 
@@ -149,24 +171,24 @@ impl<S: IsTerminal> IsTerminal for Counted<S> {
 
 impl<S: StdoutStream + Sync + 'static> StdoutStream for Counted<S> {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(CountedWrite { inner: Box::into_pin(self.stream.async_stream()), meter: self.meter.clone() })
+        Box::new(CountedWrite { inner: Box::into_pin(self.stream.async_stream()), count: self.count.clone() })
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(CountedOutput { inner: self.stream.p2_stream(), meter: self.meter.clone() })
+        Box::new(CountedOutput { inner: self.stream.p2_stream(), count: self.count.clone() })
     }
 }
 
 struct CountedWrite {
     inner: Pin<Box<dyn AsyncWrite + Send + Sync>>,
-    meter: Arc<Meter>,
+    count: Count,
 }
 
 impl AsyncWrite for CountedWrite {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = std::task::ready!(self.inner.as_mut().poll_write(cx, bytes))?;
-        if let Err(reached) = self.meter.give_back(written) {
-            self.meter.doom(&reached);
+        if let Err(reached) = self.count.take(&bytes[..written]) {
+            self.count.meter.doom(&reached);
         }
         Poll::Ready(Ok(written))
     }
@@ -182,7 +204,7 @@ impl AsyncWrite for CountedWrite {
 
 struct CountedOutput {
     inner: Box<dyn OutputStream>,
-    meter: Arc<Meter>,
+    count: Count,
 }
 
 #[wasmtime_wasi::async_trait]
@@ -195,7 +217,7 @@ impl Pollable for CountedOutput {
 #[wasmtime_wasi::async_trait]
 impl OutputStream for CountedOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.meter.give_back(bytes.len()).map_err(|reached| StreamError::Trap(reached.into()))?;
+        self.count.take(&bytes).map_err(|reached| StreamError::Trap(reached.into()))?;
         self.inner.write(bytes)
     }
 

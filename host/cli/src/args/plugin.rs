@@ -77,6 +77,12 @@ pub(crate) enum Plugin {
     Suggest(Suggest),
     /// Have a plugin play a role once, by hand: JSON in, JSON out
     Call(Call),
+    /// Run a plugin, and put every call into the host on a tape with its result
+    #[command(long_about = RECORD)]
+    Record(Record),
+    /// Run a plugin against a tape, with nothing of the host behind it; fails on a difference
+    #[command(long_about = REPLAY)]
+    Replay(Replay),
 }
 
 const BUILD: &str = "Build the plugin in a folder, and check what came of it.
@@ -101,6 +107,22 @@ const SUGGEST: &str = "Run a plugin, and propose the smallest manifest for what 
 A command is run with ARGUMENTS, as `inferno NAME` runs it; any other role is played with --input, as `inferno plugin call` \
 plays it. What the plugin asks for, or was granted, and did not use is named. One run shows what one run needs: look at \
 several before you take something away. How a plugin uses its folders, the host does not see.";
+
+const RECORD: &str = "Run a plugin, and put every call into the host on a tape with its result.
+
+A command is run with ARGUMENTS, as `inferno NAME` runs it, with the file of --input as its standard input; any other role \
+is played with --input, as `inferno plugin call` plays it. The tape holds what was asked of models (with the digest of the \
+file, the seed and what was written), stored values, requests to other machines, clocks, random numbers, and what came of \
+it all. It holds no values of secrets, but whatever else the plugin was told: only you may read it. Files in granted \
+folders are not on it.";
+
+const REPLAY: &str = "Run a plugin against a tape, with nothing of the host behind it; fails on a difference.
+
+The plugin runs in the real sandbox, but no model, no stored value and no other machine is touched: every call gets the \
+result that the tape holds. The first call that is another one, is asked for something else, is one too many or is \
+missing ends it, and so does another output; the message names the call. The status is 1 then.
+
+It is run with the files of the folders that it is granted now, and with the secrets that it had when the tape was made.";
 
 const VERIFY: &str = "Check that a packed plugin is whole and who signed it.
 
@@ -292,6 +314,37 @@ pub(crate) struct Call {
     /// The file with the input [default: standard input]
     #[arg(long, short = 'i', value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// A name from `inferno plugin list`
+    pub(crate) plugin: String,
+    /// The file to write, which must not be there yet
+    #[arg(long, short = 't', value_name = "FILE")]
+    pub(crate) tape: PathBuf,
+    /// The role that it is to play [default: command, else the one that it plays]
+    #[arg(long, value_name = "ROLE", value_parser = PossibleValuesParser::new(PLAYABLE))]
+    pub(crate) role: Option<String>,
+    /// The file with the input; for a command, its standard input [default: none for a command]
+    #[arg(long, short = 'i', value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// What a command is given, after `--`
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// A tape that `inferno plugin record` made
+    pub(crate) tape: PathBuf,
+    /// A packed file, or a folder with plugin.toml and plugin.wasm [default: the installed plugin of the tape's name]
+    pub(crate) source: Option<PathBuf>,
+    /// Replay although the plugin is not the one that the tape was made with, such as against a new build
+    #[arg(long)]
+    pub(crate) allow_changed: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 #[derive(Debug, Args)]

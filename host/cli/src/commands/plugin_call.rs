@@ -32,20 +32,7 @@ pub(super) fn play(
     role: Option<&str>,
     file: Option<&Path>,
 ) -> Result<serde_json::Value, Failure> {
-    let played = plugin.package.manifest().roles.names();
-    let role = match role {
-        Some(role) => role,
-        None => match played.iter().filter(|role| roles::PLAYABLE.contains(role)).collect::<Vec<_>>()[..] {
-            [role] => role,
-            _ => {
-                return Err(Failure::usage(format!(
-                    "say with --role which role `{}` is to play",
-                    plugin.name()
-                ))
-                .hint(format!("it plays: {}", played.join(", "))));
-            }
-        },
-    };
+    let role = role_of(plugin, role)?;
     let input = input(file)?;
     let runtime = host::server_runtime()?;
     let output = runtime.block_on(async {
@@ -55,7 +42,7 @@ pub(super) fn play(
         let plugin = installation.load(&sandbox, settings, plugin)?;
         let caller =
             Caller { tenant: DEFAULT_TENANT.to_owned(), request_id: format!("call-{}", std::process::id()) };
-        let output = roles::play(&plugin, caller, role, input, Path::new(".")).await;
+        let output = roles::play(&plugin, caller, &role, input, Path::new(".")).await;
         inference.shutdown(std::time::Duration::ZERO).await;
         output
     });
@@ -63,7 +50,22 @@ pub(super) fn play(
     output
 }
 
-fn input(file: Option<&Path>) -> Result<serde_json::Value, Failure> {
+/// The role that was named, or else the only one that a plugin plays and that can be played by hand.
+pub(super) fn role_of(plugin: &Installed, named: Option<&str>) -> Result<String, Failure> {
+    if let Some(role) = named {
+        return Ok(role.to_owned());
+    }
+    let played = plugin.package.manifest().roles.names();
+    let playable: Vec<_> = played.iter().filter(|role| roles::PLAYABLE.contains(role)).collect();
+    match playable[..] {
+        [role] => Ok((*role).to_owned()),
+        _ => Err(Failure::usage(format!("say with --role which role `{}` is to play", plugin.name()))
+            .hint(format!("it plays: {}", played.join(", ")))),
+    }
+}
+
+/// The JSON in a file or from standard input.
+pub(super) fn input(file: Option<&Path>) -> Result<serde_json::Value, Failure> {
     let failed = |what: &dyn std::fmt::Display| {
         let name = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
         Failure::usage(format!("{name}: {what}"))

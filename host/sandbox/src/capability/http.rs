@@ -3,6 +3,7 @@
 //! no redirects: each step is a request of its own, and checked like the first.
 
 mod address;
+mod exchange;
 mod names;
 mod network;
 mod send;
@@ -16,6 +17,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttp, WasiHttpHook
 use crate::ask::Need;
 use crate::site::Target;
 use crate::state::{Actor, Shared, State};
+use crate::tape::Tape;
 
 pub use names::{Names, SystemNames};
 pub use network::Network;
@@ -37,11 +39,12 @@ pub(crate) struct Requests {
     shared: Arc<Shared>,
     actor: Arc<Actor>,
     open: Arc<Semaphore>,
+    tape: Tape,
 }
 
 impl Requests {
-    pub(crate) fn new(shared: Arc<Shared>, actor: Arc<Actor>) -> Self {
-        Self { shared, actor, open: Arc::new(Semaphore::new(MAX_OPEN)) }
+    pub(crate) fn new(shared: Arc<Shared>, actor: Arc<Actor>, tape: Tape) -> Self {
+        Self { shared, actor, open: Arc::new(Semaphore::new(MAX_OPEN)), tape }
     }
 
     fn admit(&self, request: &http::Request<WasiBody>) -> Result<Target, Error> {
@@ -75,10 +78,13 @@ impl WasiHttpHooks for Requests {
         options: Option<RequestOptions>,
         _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        if self.tape.is_replaying() {
+            return Box::new(exchange::again(self.tape.clone(), request));
+        }
         let admitted = self.admit(&request);
         let room = self.open.clone().try_acquire_owned();
         let (shared, actor) = (self.shared.clone(), self.actor.clone());
-        Box::new(async move {
+        let send = async move |request| {
             let target = admitted?;
             let room = room.map_err(|_| Error::ConnectionLimitReached)?;
             let network = &shared.services.network;
@@ -96,6 +102,10 @@ impl WasiHttpHooks for Requests {
                 return Err(Error::DestinationIpProhibited);
             }
             send::send(network, &target, &addresses, request, options, room).await
-        })
+        };
+        match self.tape.is_on() {
+            true => Box::new(exchange::kept(self.tape.clone(), request, send)),
+            false => Box::new(send(request)),
+        }
     }
 }

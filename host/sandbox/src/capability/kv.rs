@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use inferno_store::{Space, Store, StoreError};
+use serde_json::json;
 use wasmtime::Result;
 use wasmtime::component::Linker;
 
@@ -11,6 +12,7 @@ use super::bindings::inferno::host::kv;
 use super::bindings::inferno::host::types::{Error, ErrorKind};
 use crate::ask::Need;
 use crate::state::{Host, State};
+use crate::tape::{Bytes, taped};
 
 /// How many keys one call lists.
 const MAX_KEYS: u32 = 1000;
@@ -47,32 +49,51 @@ fn worded(error: StoreError) -> Error {
     Error { kind, message: error.to_string(), hint: None, retry_after_ms: None }
 }
 
+impl State {
+    async fn kept(&mut self, key: String) -> Result<Result<Option<Bytes>, Error>> {
+        let call = "inferno:host/kv.get";
+        let slot = taped!(self.tape, call, json!({ "key": key }));
+        let get = move |store: &Store, space: &Space| store.kv_get(space, &key);
+        let value = self.with_space(call, get).await;
+        slot.done(value.map(|value| value.map(Bytes)))
+    }
+}
+
 impl kv::Host for State {
     async fn get(&mut self, key: String) -> Result<Result<Option<Vec<u8>>, Error>> {
-        Ok(self.with_space("inferno:host/kv.get", move |store, space| store.kv_get(space, &key)).await)
+        let kept = self.kept(key).await?;
+        Ok(kept.map(|value| value.map(|Bytes(bytes)| bytes)))
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> Result<Result<(), Error>> {
+        let call = "inferno:host/kv.set";
+        let told = || json!({ "key": key, "value": Bytes(value.clone()), "ttl-ms": ttl_ms });
+        let slot = taped!(self.tape, call, told());
         let ttl = ttl_ms.map(Duration::from_millis);
-        Ok(self
-            .with_space("inferno:host/kv.set", move |store, space| store.kv_set(space, &key, &value, ttl))
-            .await)
+        let set = move |store: &Store, space: &Space| store.kv_set(space, &key, &value, ttl);
+        slot.done(self.with_space(call, set).await)
     }
 
     async fn delete(&mut self, key: String) -> Result<Result<bool, Error>> {
-        Ok(self.with_space("inferno:host/kv.delete", move |store, space| store.kv_delete(space, &key)).await)
+        let call = "inferno:host/kv.delete";
+        let slot = taped!(self.tape, call, json!({ "key": key }));
+        let delete = move |store: &Store, space: &Space| store.kv_delete(space, &key);
+        slot.done(self.with_space(call, delete).await)
     }
 
     async fn keys(&mut self, prefix: String, after: Option<String>) -> Result<Result<Vec<String>, Error>> {
+        let call = "inferno:host/kv.keys";
+        let slot = taped!(self.tape, call, json!({ "prefix": prefix, "after": after }));
         let list =
             move |store: &Store, space: &Space| store.kv_keys(space, &prefix, after.as_deref(), MAX_KEYS);
-        Ok(self.with_space("inferno:host/kv.keys", list).await)
+        slot.done(self.with_space(call, list).await)
     }
 
     async fn add(&mut self, key: String, by: i64, ttl_ms: Option<u64>) -> Result<Result<i64, Error>> {
+        let call = "inferno:host/kv.add";
+        let slot = taped!(self.tape, call, json!({ "key": key, "by": by, "ttl-ms": ttl_ms }));
         let ttl = ttl_ms.map(Duration::from_millis);
-        Ok(self
-            .with_space("inferno:host/kv.add", move |store, space| store.kv_add(space, &key, by, ttl))
-            .await)
+        let add = move |store: &Store, space: &Space| store.kv_add(space, &key, by, ttl);
+        slot.done(self.with_space(call, add).await)
     }
 }

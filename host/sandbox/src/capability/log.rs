@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use serde_json::json;
 use wasmtime::component::Linker;
 
 use super::bindings::inferno::host::log;
 pub(crate) use super::bindings::inferno::host::log::Level;
 use crate::state::{Actor, Host, State};
+use crate::tape::taped;
 
 /// Longer messages are cut, and the line says so.
 const MAX_MESSAGE: usize = 16 << 10;
@@ -19,10 +21,12 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 impl log::Host for State {
     fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
         self.meter.log_line()?;
+        let told = || json!({ "level": level, "message": message, "fields": fields });
+        let slot = taped!(self.tape, "inferno:host/log.log", told());
         let fields: Vec<(&str, &str)> =
             fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         write_line(&self.actor, level, &message, &fields);
-        Ok(())
+        slot.done(())
     }
 }
 

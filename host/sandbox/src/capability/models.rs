@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use inferno_models::{Model, ModelsError};
+use serde_json::json;
 use wasmtime::Result;
 use wasmtime::component::Linker;
 
@@ -12,6 +13,7 @@ use super::bindings::inferno::host::models;
 use super::bindings::inferno::host::types::{Error, ErrorKind};
 use crate::ask::Need;
 use crate::state::{Host, Shared, State};
+use crate::tape::taped;
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     models::add_to_linker::<_, Host>(linker, |state| state)
@@ -19,17 +21,22 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
 
 impl models::Host for State {
     async fn all(&mut self) -> Result<Result<Vec<models::Model>, Error>> {
-        if let Err(error) = self.allow("inferno:host/models.all", Need::Models) {
-            return Ok(Err(error));
+        let call = "inferno:host/models.all";
+        let slot = taped!(self.tape, call, json!({}));
+        if let Err(error) = self.allow(call, Need::Models) {
+            return slot.done(Err(error));
         }
-        Ok(blocking(self.shared.clone(), |shared| Ok(visible(shared)?.iter().map(described).collect())).await)
+        let list = |shared: &Shared| Ok(visible(shared)?.iter().map(described).collect());
+        slot.done(blocking(self.shared.clone(), list).await)
     }
 
     async fn get(&mut self, name: String) -> Result<Result<models::Model, Error>> {
-        if let Err(error) = self.allow("inferno:host/models.get", Need::Models) {
-            return Ok(Err(error));
+        let call = "inferno:host/models.get";
+        let slot = taped!(self.tape, call, json!({ "name": name }));
+        if let Err(error) = self.allow(call, Need::Models) {
+            return slot.done(Err(error));
         }
-        Ok(blocking(self.shared.clone(), move |shared| find(shared, &name)).await)
+        slot.done(blocking(self.shared.clone(), move |shared| find(shared, &name)).await)
     }
 }
 
@@ -65,6 +72,15 @@ fn find(shared: &Shared, name: &str) -> Result<models::Model, Error> {
         Err(ModelsError::NotFound { .. }) => Err(unknown()),
         Err(error) => Err(worded(error)),
     }
+}
+
+/// The digest of a model's file.
+pub(super) async fn digest(shared: Arc<Shared>, name: String) -> Result<String, Error> {
+    let digest = move |shared: &Shared| {
+        let model = shared.services.inference.models().find(&name).map_err(worded)?;
+        model.digest().map_err(worded)
+    };
+    blocking(shared, digest).await
 }
 
 /// A hint with near names that the plugin may see.

@@ -1,6 +1,7 @@
 //! `inferno:host/plugins`: other plugins at work. Each runs in a sandbox of its own, with its own grants and limits, for
 //! the tenant of the one that calls it, which pays for what it uses. Needs the `plugins` grant for its name.
 
+use serde_json::json;
 use wasmtime::Result;
 use wasmtime::component::{Linker, Resource};
 
@@ -13,10 +14,15 @@ use crate::limits::Limit;
 use crate::plugin::Plugin;
 use crate::session::Order;
 use crate::state::{Host, State};
+use crate::tape::{Turn, taped};
 
-/// Another plugin's step at the service of this one.
+/// Another plugin's step at the service of this one; without `open`, one that has been finished or stands on a tape.
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Step(Option<crate::role::step::Step>);
+pub struct Step {
+    open: Option<crate::role::step::Step>,
+    /// The call that opened it, on a tape.
+    number: u64,
+}
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     plugins::add_to_linker::<_, Host>(linker, |state| state)
@@ -67,22 +73,45 @@ impl State {
 
 impl plugins::Host for State {
     fn playing(&mut self, role: String) -> Result<Result<Vec<String>, Error>> {
+        let slot = taped!(self.tape, "inferno:host/plugins.playing", json!({ "role": role }));
         let playing = self.shared.directory.playing(&role);
         let names = playing.iter().map(Plugin::name);
-        Ok(Ok(names
+        slot.done(Ok(names
             .filter(|name| self.shared.effect.permits(Need::Plugin(name)) && self.has(name))
             .map(str::to_owned)
             .collect()))
     }
 
     async fn open_step(&mut self, plugin: String, config: String) -> Result<Result<Resource<Step>, Error>> {
-        let (plugin, order) = match self.hire("inferno:host/plugins.open-step", &plugin) {
-            Ok(hired) => hired,
-            Err(error) => return Ok(Err(error)),
+        let call = "inferno:host/plugins.open-step";
+        let slot = match self.tape.begin(call, || json!({ "plugin": plugin, "config": config }))? {
+            Turn::Live(slot) => slot,
+            Turn::Told(told) => {
+                let number = told.number();
+                return match told.result()? {
+                    Ok(()) => Ok(Ok(self.table.push(Step { open: None, number })?)),
+                    Err(error) => Ok(Err(error)),
+                };
+            }
         };
+        let (plugin, order) = match self.hire(call, &plugin) {
+            Ok(hired) => hired,
+            Err(error) => {
+                slot.keep(&Err::<(), _>(&error))?;
+                return Ok(Err(error));
+            }
+        };
+        let number = slot.number();
         match self.apart(async move { plugin.open_step_for(order, config).await }).await? {
-            Ok(step) => Ok(Ok(self.table.push(Step(Some(step)))?)),
-            Err(error) => Ok(Err(error.into())),
+            Ok(step) => {
+                slot.keep(&Ok::<_, Error>(()))?;
+                Ok(Ok(self.table.push(Step { open: Some(step), number })?))
+            }
+            Err(error) => {
+                let error = Error::from(error);
+                slot.keep(&Err::<(), _>(&error))?;
+                Ok(Err(error))
+            }
         }
     }
 
@@ -92,12 +121,15 @@ impl plugins::Host for State {
         config: String,
         samples: Vec<Sample>,
     ) -> Result<Result<Vec<Verdict>, Error>> {
-        let (plugin, order) = match self.hire("inferno:host/plugins.judge", &plugin) {
+        let call = "inferno:host/plugins.judge";
+        let told = || json!({ "plugin": plugin, "config": config, "samples": samples });
+        let slot = taped!(self.tape, call, told());
+        let (plugin, order) = match self.hire(call, &plugin) {
             Ok(hired) => hired,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return slot.done(Err(error)),
         };
         let judged = self.apart(async move { plugin.judge_for(order, config, samples).await }).await?;
-        Ok(judged.map_err(Error::from))
+        slot.done(judged.map_err(Error::from))
     }
 }
 
@@ -107,20 +139,27 @@ impl plugins::HostStep for State {
         step: Resource<Step>,
         batch: Vec<Item>,
     ) -> Result<Result<Vec<Outcome>, Error>> {
-        let Some(mut open) = self.table.get_mut(&step)?.0.take() else { return Ok(Err(finished())) };
+        let number = self.table.get(&step)?.number;
+        let told = || json!({ "step": number, "batch": batch });
+        let slot = taped!(self.tape, "inferno:host/plugins.step.process", told());
+        let Some(mut open) = self.table.get_mut(&step)?.open.take() else {
+            return slot.done(Err(finished()));
+        };
         let (open, outcomes) = self
             .apart(async move {
                 let outcomes = open.process(batch).await;
                 (open, outcomes)
             })
             .await?;
-        self.table.get_mut(&step)?.0 = Some(open);
-        Ok(outcomes.map_err(Error::from))
+        self.table.get_mut(&step)?.open = Some(open);
+        slot.done(outcomes.map_err(Error::from))
     }
 
     async fn finish(&mut self, step: Resource<Step>) -> Result<Result<Vec<Item>, Error>> {
-        let Some(open) = self.table.get_mut(&step)?.0.take() else { return Ok(Err(finished())) };
-        Ok(self.apart(open.finish()).await?.map_err(Error::from))
+        let number = self.table.get(&step)?.number;
+        let slot = taped!(self.tape, "inferno:host/plugins.step.finish", json!({ "step": number }));
+        let Some(open) = self.table.get_mut(&step)?.open.take() else { return slot.done(Err(finished())) };
+        slot.done(self.apart(open.finish()).await?.map_err(Error::from))
     }
 
     fn drop(&mut self, step: Resource<Step>) -> Result<()> {

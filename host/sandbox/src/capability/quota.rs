@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use inferno_store::{Space, Store, StoreError};
+use serde_json::json;
 use wasmtime::Result;
 use wasmtime::component::{Linker, Resource};
 
@@ -12,6 +13,7 @@ use super::bindings::inferno::host::types::{Error, ErrorKind};
 use crate::ask::Need;
 use crate::setup::Budget;
 use crate::state::{Host, State};
+use crate::tape::{Turn, taped};
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     quota::add_to_linker::<_, Host>(linker, |state| state)
@@ -42,7 +44,8 @@ impl Account {
 /// An amount set aside. What is left of it when it goes away is given back.
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
 pub struct Reservation {
-    account: Account,
+    /// None: it stands on a tape, and nothing is counted.
+    account: Option<Account>,
     amount: u64,
 }
 
@@ -52,7 +55,7 @@ impl Drop for Reservation {
         if amount == 0 {
             return;
         }
-        let account = self.account.clone();
+        let Some(account) = self.account.clone() else { return };
         let give_back = move || {
             if let Err(error) = account.add(-signed(amount)) {
                 tracing::warn!("a reserved amount could not be given back: {error}");
@@ -121,7 +124,7 @@ impl Window {
             )));
         }
         let spent = self.account.add(signed(wanted)).map_err(broken)?;
-        let reservation = Reservation { account: self.account, amount: wanted };
+        let reservation = Reservation { account: Some(self.account), amount: wanted };
         if spent <= signed(self.amount) {
             return Ok(reservation);
         }
@@ -165,10 +168,22 @@ async fn blocking<R: Send + 'static>(
 
 impl quota::Host for State {
     async fn reserve(&mut self, budget: String, amount: u64) -> Result<Result<Resource<Reservation>, Error>> {
-        let reserved = match self.budget("inferno:host/quota.reserve", &budget) {
+        let call = "inferno:host/quota.reserve";
+        let told = || json!({ "budget": budget, "amount": amount });
+        let slot = match self.tape.begin(call, told)? {
+            Turn::Live(slot) => slot,
+            Turn::Told(told) => {
+                return match told.result()? {
+                    Ok(()) => Ok(Ok(self.table.push(Reservation { account: None, amount })?)),
+                    Err(error) => Ok(Err(error)),
+                };
+            }
+        };
+        let reserved = match self.budget(call, &budget) {
             Ok(window) => blocking(move || window.reserve(amount)).await,
             Err(error) => Err(error),
         };
+        slot.keep(&reserved.as_ref().map(|_| ()))?;
         match reserved {
             Ok(reservation) => Ok(Ok(self.table.push(reservation)?)),
             Err(error) => Ok(Err(error)),
@@ -176,7 +191,9 @@ impl quota::Host for State {
     }
 
     async fn remaining(&mut self, budget: String) -> Result<Result<u64, Error>> {
-        Ok(match self.budget("inferno:host/quota.remaining", &budget) {
+        let call = "inferno:host/quota.remaining";
+        let slot = taped!(self.tape, call, json!({ "budget": budget }));
+        slot.done(match self.budget(call, &budget) {
             Ok(window) => blocking(move || window.remaining()).await,
             Err(error) => Err(error),
         })
@@ -190,18 +207,28 @@ impl quota::HostReservation for State {
 
     async fn commit(&mut self, reservation: Resource<Reservation>, spent: u64) -> Result<Result<(), Error>> {
         let reservation = self.table.get_mut(&reservation)?;
+        let told = || json!({ "reservation": reservation.amount, "spent": spent });
+        let slot = match self.tape.begin("inferno:host/quota.reservation.commit", told)? {
+            Turn::Live(slot) => slot,
+            Turn::Told(told) => {
+                let committed: Result<(), Error> = told.result()?;
+                if committed.is_ok() {
+                    reservation.amount = 0;
+                }
+                return Ok(committed);
+            }
+        };
         if spent > reservation.amount {
-            return Ok(Err(invalid(format!(
+            return slot.done(Err(invalid(format!(
                 "{spent} were spent of a reservation of {}; reserve more before it is spent",
                 reservation.amount
             ))));
         }
         let rest = std::mem::take(&mut reservation.amount) - spent;
-        let account = reservation.account.clone();
-        if rest == 0 {
-            return Ok(Ok(()));
-        }
-        Ok(blocking(move || account.add(-signed(rest)).map(|_| ()).map_err(broken)).await)
+        let Some(account) = reservation.account.clone().filter(|_| rest > 0) else {
+            return slot.done(Ok(()));
+        };
+        slot.done(blocking(move || account.add(-signed(rest)).map(|_| ()).map_err(broken)).await)
     }
 
     fn split(

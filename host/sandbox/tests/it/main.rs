@@ -21,5 +21,6 @@ mod network;
 mod offers;
 mod steps;
 mod stores;
+mod tapes;
 mod tenants;
 mod web;

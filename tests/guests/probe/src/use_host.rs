@@ -2,6 +2,7 @@
 
 use crate::wit::inferno::host::types::Error;
 use crate::wit::inferno::host::{inference, kv, log, models, settings};
+use crate::wit::wasi;
 use crate::wit::wasi::http::types::{Request, Response};
 use crate::{Query, read, report, respond, stores, text, use_plugins};
 
@@ -35,6 +36,7 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
             print();
             Ok("logged".to_owned())
         }
+        "day" => day(query, request).await,
         "surroundings" => Ok(report::surroundings()),
         _ => stores::call(name, query).or_else(|| use_plugins::call(name, query))?,
     };
@@ -42,6 +44,27 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
         Ok(body) => text(200, &body),
         Err(error) => refused(&error),
     })
+}
+
+/// A bit of everything that differs from run to run.
+async fn day(query: &Query, request: Request) -> Result<String, Error> {
+    let body = read(request).await.unwrap_or_default();
+    let (began, now) = (std::time::Instant::now(), std::time::SystemTime::now());
+    let dice = wasi::random::random::get_random_u64();
+    let more = wasi::random::insecure::get_insecure_random_bytes(5);
+    let days = kv::add("days", 1, None)?;
+    kv::set("bytes", &[0xff, 0, b'a'], None)?;
+    let bytes = kv::get("bytes")?;
+    print();
+    let told = match query.get("model") {
+        Some(_) => {
+            let wanted = asked(query, &body);
+            wanted.temperature(1.5);
+            inference::complete(wanted)?.text()
+        }
+        None => String::new(),
+    };
+    Ok(format!("day {days} {now:?} {:?} {dice} {more:?} {bytes:?}\n{told}", began.elapsed()))
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the host is to catch it")]

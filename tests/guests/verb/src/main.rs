@@ -30,6 +30,16 @@ fn main() -> ExitCode {
             let mut out = std::io::stdout();
             succeeds_if((0..100).all(|_| out.write_all(b"0123456789abcdef0123456789abcdef\n").is_ok()))
         }
+        // What it reads and when, cut as lines are not.
+        Some("say") => {
+            let (mut text, mut out) = (String::new(), std::io::stdout());
+            let read = std::io::stdin().read_to_string(&mut text);
+            let now = std::time::SystemTime::now();
+            let said = [format!("{now:?}\n{}", text.to_uppercase()), args[2..].join(" ")];
+            let wrote =
+                said.iter().all(|part| out.write_all(part.as_bytes()).and_then(|()| out.flush()).is_ok());
+            succeeds_if(read.is_ok() && wrote && writeln!(std::io::stderr(), "over").is_ok())
+        }
         Some("stdin") => {
             let mut text = String::new();
             succeeds_if(std::io::stdin().read_to_string(&mut text).is_ok())

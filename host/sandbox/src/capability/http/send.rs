@@ -33,7 +33,7 @@ pub(super) async fn send(
     network: &Network,
     target: &Target,
     addresses: &[IpAddr],
-    mut request: http::Request<WasiBody>,
+    request: http::Request<WasiBody>,
     options: Option<RequestOptions>,
     room: OwnedSemaphorePermit,
 ) -> Result<Sent, Error> {
@@ -44,11 +44,12 @@ pub(super) async fn send(
     };
     let (mut sender, connection) =
         timeout(connecting, connect).await.map_err(|_| Error::ConnectionTimeout)??;
-    // WASI cannot say that there is no body, and many servers take none in pieces here.
-    let bare = matches!(*request.method(), Method::GET | Method::HEAD);
-    if bare && !request.headers().contains_key(CONTENT_LENGTH) {
-        *request.body_mut() = Empty::new().map_err(|never| match never {}).boxed_unsync();
-    }
+    let (parts, body) = request.into_parts();
+    let body = match is_bare(&parts) {
+        true => Empty::new().map_err(|never| match never {}).boxed_unsync(),
+        false => body,
+    };
+    let mut request = http::Request::from_parts(parts, body);
     // What goes over the wire names the path only; the host stands in a header.
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
@@ -93,6 +94,11 @@ pub(super) async fn send(
         }
     };
     Ok((answer, Box::new(rest)))
+}
+
+/// Whether a request has no body: WASI cannot say so, and many servers take none in pieces here.
+pub(super) fn is_bare(parts: &http::request::Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD) && !parts.headers.contains_key(CONTENT_LENGTH)
 }
 
 async fn connect(network: &Network, target: &Target, addresses: &[IpAddr]) -> Result<Box<dyn Stream>, Error> {

@@ -1,6 +1,7 @@
 //! Requests that plugins put together, piece by piece.
 
 use inferno_inference::{Constraint, Generate, Input, Message, Sampling, Tool};
+use serde::Serialize;
 use serde_json::Value;
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -11,7 +12,7 @@ use super::invalid;
 use crate::state::State;
 
 /// A request that a plugin is putting together.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
 pub struct Request {
     pub(super) model: String,
@@ -29,10 +30,12 @@ pub struct Request {
     tool_choice: inferno_inference::ToolChoice,
     adapters: Vec<(String, f32)>,
     /// Bytes that the plugin has put in, as [`State::hold`] counts them.
+    #[serde(skip)]
     held: usize,
 }
 
 /// A tool whose schema was not read yet.
+#[derive(Serialize)]
 struct RawTool {
     name: String,
     description: String,

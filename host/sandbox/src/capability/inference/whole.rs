@@ -1,6 +1,7 @@
 //! Answers as plugins see them.
 
-use inferno_inference::{Event, Finish, ToolCallDelta};
+use inferno_inference::{Choice, Event, Finish, ToolCall, ToolCallDelta, Usage};
+use serde::{Deserialize, Serialize};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -8,16 +9,44 @@ use super::super::bindings::inferno::host::inference::{self, FinishReason, Piece
 use crate::state::State;
 
 /// An answer that has ended.
+#[derive(Serialize, Deserialize)]
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Completion(pub(super) inferno_inference::Completion);
+pub struct Completion(#[serde(with = "CompletionShape")] pub(super) inferno_inference::Completion);
 
 /// Vectors.
+#[derive(Serialize, Deserialize)]
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Embeddings(pub(super) inferno_inference::Embeddings);
+pub struct Embeddings(#[serde(with = "EmbeddingsShape")] pub(super) inferno_inference::Embeddings);
 
 /// Scores.
+#[derive(Serialize, Deserialize)]
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Ranking(pub(super) inferno_inference::Ranking);
+pub struct Ranking(#[serde(with = "RankingShape")] pub(super) inferno_inference::Ranking);
+
+/// How these three stand on tapes.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "inferno_inference::Completion")]
+struct CompletionShape {
+    text: String,
+    tool_calls: Vec<ToolCall>,
+    choices: Vec<Choice>,
+    finish: Finish,
+    usage: Usage,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "inferno_inference::Embeddings")]
+struct EmbeddingsShape {
+    vectors: Vec<Vec<f32>>,
+    usage: Usage,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "inferno_inference::Ranking")]
+struct RankingShape {
+    scores: Vec<f32>,
+    usage: Usage,
+}
 
 impl inference::HostCompletion for State {
     fn text(&mut self, completion: Resource<Completion>) -> Result<String> {
