@@ -7,7 +7,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
@@ -39,6 +39,26 @@ pub(crate) struct Terms {
     pub(crate) held: Option<Held>,
 }
 
+/// When a call is ended at the latest. One that is a conversation puts it off with each message.
+pub(crate) struct Deadline {
+    after: Duration,
+    at: Mutex<Option<Instant>>,
+}
+
+impl Deadline {
+    pub(crate) fn after(after: Duration) -> Self {
+        Self { after, at: Mutex::new(Instant::now().checked_add(after)) }
+    }
+
+    pub(crate) fn put_off(&self) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(self.after);
+    }
+
+    fn has_passed(&self, now: Instant) -> bool {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at <= now)
+    }
+}
+
 /// A call that has begun. As a future, it resolves when the plugin's code has ended.
 pub(crate) struct Call(Arc<Slot>);
 
@@ -48,7 +68,7 @@ struct Slot {
     limits: Arc<Limits>,
     meter: Arc<Meter>,
     account: Account,
-    deadline: Option<Instant>,
+    deadline: Arc<Deadline>,
     runtime: Handle,
     work: Mutex<Work>,
 }
@@ -81,11 +101,22 @@ impl Call {
         terms: Terms,
         run: impl Future<Output = wasmtime::Result<()>> + Send + 'static,
     ) -> Self {
+        let deadline = Arc::new(Deadline::after(terms.limits.wall.0));
+        Self::until(engine, terms, deadline, run)
+    }
+
+    /// The same with a deadline that can be put off.
+    pub(crate) fn until(
+        engine: &Engine,
+        terms: Terms,
+        deadline: Arc<Deadline>,
+        run: impl Future<Output = wasmtime::Result<()>> + Send + 'static,
+    ) -> Self {
         let Terms { plugin, limits, meter, account, held } = terms;
         let running = Running { run: Box::pin(run), waker: None, _held: held };
         let slot = Arc::new(Slot {
             plugin,
-            deadline: Instant::now().checked_add(limits.wall.0),
+            deadline,
             limits,
             meter,
             account,
@@ -164,7 +195,7 @@ impl Drop for Call {
 impl Overdue for Slot {
     /// Ends the call, even where nobody polls it: a client that does not read does not poll either.
     fn end_if_overdue(&self, now: Instant) {
-        if self.deadline.is_none_or(|deadline| now < deadline) {
+        if !self.deadline.has_passed(now) {
             return;
         }
         // It is having its turn just now; the next round will do.

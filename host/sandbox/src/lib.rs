@@ -21,6 +21,7 @@ pub mod contract;
 mod effect;
 mod engine;
 mod error;
+mod exposition;
 mod folders;
 mod glob;
 mod grant;
@@ -56,6 +57,7 @@ pub use ask::{Access, Capabilities, FileUse, ModelUse};
 pub use capability::bindings::inferno::host::work::{Item, Outcome, Sample, Verdict};
 pub use capability::http::{Names, Network, SystemNames};
 pub use error::{BodyError, Error, ErrorKind, Reason};
+pub use exposition::{Exposition, FigureKind, labels};
 pub use glob::Glob;
 pub use grant::{Granted, Grants, Source};
 pub use limits::{Limit, LimitRow, Limits, Lowered};
@@ -70,7 +72,7 @@ pub use role::bindings::filter::exports::inferno::plugin::filter::{
     Refusal, RequestAction, RequestHead, ResponseAction, ResponseHead,
 };
 pub use role::filter::FilterCall;
-pub use role::http::Body;
+pub use role::http::{Body, Conversation};
 pub use role::step::Step;
 pub use secrets::Secrets;
 pub use setup::{Budget, Own, Setup};

@@ -15,7 +15,7 @@ pub struct Limits {
     pub memory: Size,
     /// Time in which the plugin's code, or the host on its behalf, computes. Waiting does not count.
     pub compute: Span,
-    /// Time from the call to the end of its answer, waits included.
+    /// Time from the call to the end of its answer, waits included; of a WebSocket, time without a message.
     pub wall: Span,
     /// Calls from the plugin into the host.
     pub host_calls: u64,
@@ -51,7 +51,7 @@ impl Default for Limits {
             bytes_returned: Size::mib(256),
             log_lines: 10_000,
             model_tokens: 1_000_000,
-            concurrent_calls: 64,
+            concurrent_calls: 512,
         }
     }
 }
@@ -254,7 +254,9 @@ impl Limit {
         match self {
             Self::Memory => "linear memory of the instance",
             Self::Compute => "time computing; waiting does not count",
-            Self::Wall => "time from the call to the end of its answer, waits included",
+            Self::Wall => {
+                "time from the call to the end of its answer, waits included; of a WebSocket, time without a message"
+            }
             Self::HostCalls => "calls into the host",
             Self::HostCallData => "data that one call into the host hands over",
             Self::TableElements => "elements of all tables",

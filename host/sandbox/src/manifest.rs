@@ -132,6 +132,10 @@ pub struct HttpRole {
     /// How the host words its own refusals under these mounts. `$message` and `$kind` stand for JSON strings,
     /// `$status` for a number. Absent: RFC 9457 problem details.
     #[serde(default)]
+    /// The paths at which it talks with clients over WebSockets, each under one of the mounts. The host makes one request
+    /// of a connection: a line of its body is a message of the client, and a line of the answer's body a message to it.
+    #[serde(default)]
+    pub websockets: Option<Vec<String>>,
     pub error_body: Option<String>,
 }
 
@@ -212,6 +216,7 @@ impl Manifest {
             http.error_body.as_deref().map_or(Ok(()), check_error_body)?;
         }
         if let Some(filter) = &self.roles.filter {
+            http.websockets.as_deref().map_or(Ok(()), |paths| check_websockets(paths, &http.mounts))?;
             check_paths("roles.filter.applies_to", &filter.applies_to)?;
         }
         Ok(())
@@ -261,6 +266,20 @@ fn check_paths(key: &str, paths: &[String]) -> Result<(), String> {
 fn check_error_body(template: &str) -> Result<(), String> {
     for rest in template.split('$').skip(1) {
         let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+fn check_websockets(paths: &[String], mounts: &[String]) -> Result<(), String> {
+    check_paths("roles.http.websockets", paths)?;
+    let lies_under = |path: &str, mount: &str| {
+        mount == "/"
+            || path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    match paths.iter().find(|path| !mounts.iter().any(|mount| lies_under(path, mount))) {
+        Some(path) => Err(format!(
+            "roles.http.websockets has {path:?}, which lies under none of the plugin's mounts; add {path:?} to roles.http.mounts"
+        )),
+        None => Ok(()),
+    }
+}
+
         if !matches!(name.as_str(), "message" | "kind" | "status") {
             return Err(format!(
                 "roles.http.error_body has \"${name}\"; it may use $message, $kind and $status"
@@ -350,6 +369,20 @@ memory = "32MiB"
         check("\"/acme/x\"", "\"/v1\"", "plugin.toml: roles.http.mounts names \"/v1\" twice");
         for mount in ["v1", "/v1/", "/a/../b", "//", "/a b", ""] {
             let error =
+        for (paths, expect) in [
+            (
+                "[\"/v1x/talk\"]",
+                "roles.http.websockets has \"/v1x/talk\", which lies under none of the plugin's mounts; add \"/v1x/talk\" to roles.http.mounts",
+            ),
+            ("[]", "roles.http.websockets is empty; name at least one path, such as \"/v1\""),
+            (
+                "[\"/v1/\"]",
+                "roles.http.websockets has \"/v1/\"; write a path such as \"/v1\": letters, digits and -_.~ between slashes, none at the end",
+            ),
+        ] {
+            let websockets = format!("websockets = {paths}\nerror_body");
+            check("error_body", &websockets, &format!("plugin.toml: {expect}"));
+        }
                 Manifest::parse("plugin.toml", &FULL.replacen("/acme/x", mount, 1)).unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("plugin.toml: roles.http.mounts has {mount:?}; write a path")),

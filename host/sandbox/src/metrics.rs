@@ -3,13 +3,11 @@
 //! Plugins are not trusted with it: what they name stands under a name of its own, marked with the plugin and the
 //! tenant, and each has room for so many series and no more.
 
-mod text;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use text::escaped;
+use crate::exposition::{self, Exposition, FigureKind as Kind};
 
 /// How many series a plugin may have.
 const MAX_SERIES: usize = 200;
@@ -44,12 +42,6 @@ struct Family {
     series: BTreeMap<String, Series>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    Counter,
-    Histogram,
-}
-
 #[derive(Debug)]
 enum Series {
     Counter(f64),
@@ -69,11 +61,16 @@ pub(crate) struct Tally<'a> {
 impl Metrics {
     /// Everything, in the text format of Prometheus.
     pub fn render(&self) -> String {
-        let mut text = String::new();
+        let mut text = Exposition::default();
+        self.write(&mut text);
+        text.into_text()
+    }
+
+    /// Writes everything behind what is there.
+    pub fn write(&self, text: &mut Exposition) {
         for (name, family) in &self.registry().families {
-            text::family(&mut text, name, family);
+            family.write(text, name);
         }
-        text
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
@@ -117,7 +114,9 @@ impl Metrics {
                 "{name:?} is no name; use 1 to {MAX_NAME} lower-case letters, digits and _, and begin with a letter"
             ));
         }
-        let labels = format!("{}{}", whose(plugin, tenant), text::labels(&checked(labels)?));
+        let own = exposition::labels(checked(labels)?);
+        let comma = if own.is_empty() { "" } else { "," };
+        let labels = format!("{}{comma}{own}", whose(plugin, tenant));
         let mut registry = self.registry();
         let room = registry.series.get(plugin).copied().unwrap_or(0) < MAX_SERIES;
         let full = format!("plugin_{name}");
@@ -175,6 +174,18 @@ impl Registry {
 }
 
 impl Family {
+    fn write(&self, text: &mut Exposition, name: &str) {
+        text.family(name, self.kind, self.help);
+        for (labels, series) in &self.series {
+            match series {
+                Series::Counter(sum) => text.sample(name, labels, *sum),
+                Series::Histogram { bounds, buckets, sum, count } => {
+                    text.histogram(name, labels, (bounds, buckets), (*count, *sum));
+                }
+            }
+        }
+    }
+
     fn count(&mut self, labels: &str, by: f64) {
         match self.series.get_mut(labels) {
             Some(Series::Counter(sum)) => *sum += by,
@@ -198,7 +209,7 @@ impl Family {
 }
 
 fn whose(plugin: &str, tenant: &str) -> String {
-    format!("plugin=\"{}\",tenant=\"{}\"", escaped(plugin), escaped(tenant))
+    exposition::labels([("plugin", plugin), ("tenant", tenant)])
 }
 
 fn is_name(name: &str) -> bool {

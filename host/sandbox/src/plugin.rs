@@ -125,6 +125,12 @@ impl Plugin {
         self.inner.manifest.roles.http.as_ref().map(|http| http.mounts.clone()).unwrap_or_default()
     }
 
+    /// The paths at which it talks over WebSockets.
+    pub fn websockets(&self) -> Vec<String> {
+        let http = self.inner.manifest.roles.http.as_ref();
+        http.and_then(|http| http.websockets.clone()).unwrap_or_default()
+    }
+
     /// How the host is to word its own refusals under these mounts: a text in which `$message` and `$kind` stand for
     /// JSON strings and `$status` for a number.
     pub fn error_body(&self) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! A request's body on its way to a plugin: counted, and never waited for longer than allowed.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -54,15 +55,25 @@ pub(crate) struct Guarded<B> {
     timer: Pin<Box<Sleep>>,
     waiting: bool,
     fault: FaultCell,
+    /// Counts what has come.
+    received: Arc<AtomicU64>,
 }
 
 impl<B> Guarded<B> {
-    pub(crate) fn new(inner: B, limits: Limits) -> (Self, FaultCell) {
+    pub(crate) fn new(inner: B, limits: Limits, received: Arc<AtomicU64>) -> (Self, FaultCell) {
         let fault = FaultCell::default();
         let timer = Box::pin(sleep_until(Instant::now()));
         let left = limits.bytes;
-        let body =
-            Self { inner, limits, left, deadline: None, timer, waiting: false, fault: Arc::clone(&fault) };
+        let body = Self {
+            inner,
+            limits,
+            left,
+            deadline: None,
+            timer,
+            waiting: false,
+            fault: Arc::clone(&fault),
+            received,
+        };
         (body, fault)
     }
 
@@ -114,6 +125,7 @@ where
             Some(Err(error)) => Some(Err(BodyError::Disconnected(error.to_string()))),
             Some(Ok(frame)) => {
                 let len = frame.data_ref().map_or(0, |data| data.len() as u64);
+                this.received.fetch_add(len, Relaxed);
                 match this.left.checked_sub(len) {
                     Some(left) => {
                         this.left = left;

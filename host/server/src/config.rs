@@ -23,7 +23,7 @@ pub struct Config {
     /// How long a client may take for the head of one request, and how long a kept connection may wait idle for the
     /// next. A client that began a head is answered 408; an idle connection is closed without a word.
     pub header_timeout: Duration,
-    /// Bytes of a request body. More are answered 413.
+    /// Bytes of a request body, and of a message over a WebSocket. More are answered 413, or end the WebSocket (1009).
     pub max_body: u64,
     /// How long a client may send nothing in the middle of its body. Longer is answered 408.
     pub body_idle_timeout: Duration,
@@ -32,8 +32,25 @@ pub struct Config {
     /// How long a client may take nothing of an answer that waits for it. Longer closes the connection, and so frees
     /// what the answer holds.
     pub write_timeout: Duration,
+    /// How often a WebSocket is asked whether its client is still there. One that has not answered twice is closed.
+    pub ping_interval: Duration,
+    /// Who may see `/metrics`.
+    pub metrics: MetricsAccess,
     /// How long requests in flight may go on after a shutdown has begun.
     pub drain: Duration,
+}
+
+/// Who may see `/metrics`, which tells of all tenants. Where there are no keys, everybody may see what is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Whoever has a key of the default tenant.
+    Key,
+    /// Whoever is on this machine, and whoever has such a key. Behind a proxy everybody is on this machine.
+    Loopback,
+    /// Everybody.
+    Anyone,
+    /// Nobody.
+    Off,
 }
 
 impl Default for Config {
@@ -51,6 +68,8 @@ impl Default for Config {
             body_idle_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(120),
             write_timeout: Duration::from_secs(60),
+            ping_interval: Duration::from_secs(30),
+            metrics: MetricsAccess::Key,
             drain: Duration::from_secs(30),
         }
     }

@@ -15,11 +15,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::io::Impatient;
 use crate::refusal::Refusal;
 use crate::request_id::{self, RequestId};
-use crate::service::Service;
+use crate::service::{Peer, Service};
+use crate::websocket;
 
 /// What hyper reads of a head before it answers 431 by itself, without a body; [`crate::Config::max_header_bytes`]
 /// and [`crate::Config::max_uri_bytes`] lie below and are answered in full.
@@ -37,11 +39,13 @@ pub(crate) async fn serve(stream: TcpStream, service: Arc<Service>, drain: Cance
         return;
     }
     let config = &service.config;
+    let peer = Arc::new(Peer::new(stream.peer_addr().ok().map(|address| address.ip())));
+    let _present = service.figures.connection();
     let io = TokioIo::new(Impatient::new(stream, config.write_timeout));
-    let shared = Arc::clone(&service);
+    let shared = (Arc::clone(&service), Arc::clone(&peer));
     let answer = service_fn(move |request| {
-        let service = Arc::clone(&shared);
-        Box::pin(async move { Ok::<_, Infallible>(service.answer(request).await) })
+        let (service, peer) = shared.clone();
+        Box::pin(async move { Ok::<_, Infallible>(service.answer(request, &peer).await) })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -59,7 +63,18 @@ pub(crate) async fn serve(stream: TcpStream, service: Arc<Service>, drain: Cance
     })
     .await;
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner().into_inner();
+    let mut io = parts.io.into_inner();
+    if let Some(upgrade) = peer.take_upgrade().filter(|_| end.is_ok()) {
+        let _present = service.figures.socket();
+        let around = (config, &*service.figures);
+        let span = upgrade.entry.span.clone();
+        let relay = websocket::relay(io, parts.read_buf.clone(), upgrade, around, &drain);
+        match Box::pin(relay.instrument(span)).await {
+            Some(left) => io = left,
+            None => return,
+        }
+    }
+    let mut stream = io.into_inner();
     if let Err(error) = end {
         tracing::debug!(%error, "a connection ended early");
         if error.is_timeout() && !parts.read_buf.is_empty() {

@@ -20,6 +20,12 @@ pub trait Handler: Send + Sync + 'static {
     /// How the host words its own refusals there: a text in which `$message`, `$kind` and `$status` become JSON
     /// values. None: problem+json, RFC 9457.
     fn error_body(&self) -> Option<&str>;
+    /// The paths at which it speaks over WebSockets. It gets a request whose body has a line for each message of the
+    /// client, marked as a [`Conversation`](inferno_sandbox::Conversation); the lines of its answer with status 200 are
+    /// messages to the client, and any other answer is given to it as it is.
+    fn websockets(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Answers a request. Dropping the future or the answer's body ends the work.
     fn handle(
         &self,
@@ -52,6 +58,10 @@ impl Handler for Plugin {
         Plugin::error_body(self)
     }
 
+    fn websockets(&self) -> Vec<String> {
+        Plugin::websockets(self)
+    }
+
     fn handle(
         &self,
         caller: Caller,
@@ -69,6 +79,10 @@ pub type Next<'a> =
 pub trait Filter: Send + Sync + 'static {
     /// The paths around which it stands; all below them belong to them.
     fn applies_to(&self) -> Vec<String>;
+    /// Whether it does so for this tenant.
+    fn is_for(&self, _tenant: &str) -> bool {
+        true
+    }
     /// Has a look at a request, lets `next` answer it or not, and has a look at the answer.
     fn handle<'a>(
         &'a self,

@@ -7,9 +7,7 @@ use percent::decode;
 
 use crate::Error;
 use crate::handler::Handler;
-
-/// Answered by the host itself.
-pub(crate) const HEALTH: &str = "health";
+use crate::own::Own;
 
 /// Why a path is refused before it is compared with anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,10 +68,20 @@ mod percent {
     }
 }
 
-struct Mount {
-    path: String,
+/// A path, and who answers there and below.
+pub(crate) struct Mount {
+    pub(crate) path: Arc<str>,
     segments: Vec<Vec<u8>>,
-    handler: Arc<dyn Handler>,
+    pub(crate) handler: Arc<dyn Handler>,
+    /// The paths at which it speaks over WebSockets.
+    websockets: Vec<Vec<Vec<u8>>>,
+}
+
+impl Mount {
+    /// Whether there are WebSockets at this very path.
+    pub(crate) fn has_websocket(&self, path: &[Vec<u8>]) -> bool {
+        self.websockets.iter().any(|websocket| websocket == path)
+    }
 }
 
 /// All mounts, the longest first.
@@ -98,22 +106,22 @@ impl Mounts {
         Ok(Self(mounts))
     }
 
-    /// The handler with the longest mount that the path begins with.
-    pub(crate) fn find(&self, path: &[Vec<u8>]) -> Option<&Arc<dyn Handler>> {
-        self.0.iter().find(|mount| path.starts_with(&mount.segments)).map(|mount| &mount.handler)
+    /// The longest mount that the path begins with.
+    pub(crate) fn find(&self, path: &[Vec<u8>]) -> Option<&Mount> {
+        self.0.iter().find(|mount| path.starts_with(&mount.segments))
     }
 
     /// Whose words a refusal at a path that was not understood is put in: those of the mount that it is spelled under.
     pub(crate) fn spelled_under(&self, path: &str) -> Option<&Arc<dyn Handler>> {
         let under = |mount: &&Mount| {
-            path.strip_prefix(&mount.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            path.strip_prefix(&*mount.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.0.iter().find(under).map(|mount| &mount.handler)
     }
 
     /// For a message: where something is mounted.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|mount| mount.path.as_str())
+        self.0.iter().map(|mount| &*mount.path)
     }
 }
 
@@ -122,7 +130,7 @@ fn free(mounts: &[Mount], mount: Result<Mount, Error>) -> Result<Mount, Error> {
     let mount = mount?;
     match mounts.iter().find(|other| other.segments == mount.segments) {
         Some(taken) => Err(Error::MountTaken {
-            path: mount.path,
+            path: mount.path.to_string(),
             first: taken.handler.name().to_owned(),
             second: mount.handler.name().to_owned(),
         }),
@@ -142,21 +150,22 @@ fn mount(path: String, handler: &Arc<dyn Handler>) -> Result<Mount, Error> {
     if path.len() > 1 && path.ends_with('/') {
         return Err(refuse(&path, "leave out the slash at the end"));
     }
-    let segments = segments(&path).map_err(|bad| {
-        refuse(
-            &path,
-            match bad {
-                BadPath::Empty => "it has an empty segment",
-                BadPath::Dots => "it has a `.` or `..` segment",
-                BadPath::Escape => "it has an escape",
-                BadPath::Relative => "it must begin with `/`",
-            },
-        )
-    })?;
-    if segments.first().is_some_and(|first| first == HEALTH.as_bytes()) {
-        return Err(refuse(&path, "/health belongs to the host"));
+    let plain = |path: &str| segments(path).map_err(|bad| refuse(path, why(bad)));
+    let segments = plain(&path)?;
+    if let Some(own) = segments.first().and_then(|first| Own::reserved(first)) {
+        return Err(refuse(&path, own.reserves()));
     }
-    Ok(Mount { path, segments, handler: Arc::clone(handler) })
+    let websockets = handler.websockets().iter().map(|path| plain(path)).collect::<Result<_, _>>()?;
+    Ok(Mount { path: path.into(), segments, handler: Arc::clone(handler), websockets })
+}
+
+fn why(bad: BadPath) -> &'static str {
+    match bad {
+        BadPath::Empty => "it has an empty segment",
+        BadPath::Dots => "it has a `.` or `..` segment",
+        BadPath::Escape => "it has an escape",
+        BadPath::Relative => "it must begin with `/`",
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! An answer in which the host itself says no, in the words of whoever is mounted there.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
@@ -76,6 +76,11 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
             .header(RETRY_AFTER, HeaderValue::from_static("1"))
             .closing()
+    }
+
+    pub(crate) fn websocket_version(version: HeaderValue) -> Self {
+        Self::new(StatusCode::UPGRADE_REQUIRED, "this server speaks version 13 of the WebSocket protocol")
+            .header(SEC_WEBSOCKET_VERSION, version)
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::handler::Handler;
+use crate::host::Host;
+use crate::report::Report;
 use crate::routes::{Fixed, Router, Source};
 use crate::service::Service;
 use crate::site::Site;
@@ -37,7 +39,7 @@ pub struct Drained {
 pub struct Server {
     listener: TcpListener,
     addr: SocketAddr,
-    service: Arc<Service>,
+    service: Service,
 }
 
 /// What all connections of a running server share.
@@ -66,7 +68,23 @@ impl Server {
         let listener = listen(addr).map_err(|source| Error::listen(addr, source))?;
         let addr = listener.local_addr().map_err(|source| Error::listen(addr, source))?;
         let site = Site::new(&config);
-        Ok(Self { listener, addr, service: Arc::new(Service { config, site, router, store }) })
+        let service =
+            Service { config, site, router, store, report: None, figures: Arc::default(), host: None };
+        Ok(Self { listener, addr, service })
+    }
+
+    /// With what `host` knows in the answers of `/health`, `/ready` and `/metrics`.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Host) -> Self {
+        self.service.host = Some(Box::new(host));
+        self
+    }
+
+    /// Tells about the host at `/inferno/ps`, to those who have a key where keys are needed.
+    #[must_use]
+    pub fn reporting(mut self, report: Report) -> Self {
+        self.service.report = Some(report);
+        self
     }
 
     /// Where it listens, with the port that the system chose if none was asked for.
@@ -82,7 +100,7 @@ impl Server {
         let running = Running {
             room: Arc::new(Semaphore::new(service.config.max_connections)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
-            service,
+            service: Arc::new(service),
             tasks: TaskTracker::new(),
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),

@@ -5,6 +5,7 @@ mod p2;
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use wasmtime_wasi_http::p3::Request;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{Error as WasiError, FieldMap, WasiBody};
 
-use crate::call::{Call, Turn};
+use crate::call::{Call, Deadline, Turn};
 use crate::error::{BodyError, Error, ErrorKind};
 use crate::link;
 use crate::plugin::Plugin;
@@ -28,6 +29,11 @@ use answer::Answer;
 
 /// A body on its way in or out.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// As an extension of a request: its bodies are a conversation, which lasts as long as somebody says something. The
+/// limit `wall` is then the time from one piece of either body to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Conversation;
 
 /// Who asks is the host's business; a plugin learns nothing that it could use elsewhere.
 pub(crate) const SECRET_HEADERS: [HeaderName; 3] =
@@ -101,10 +107,14 @@ impl Plugin {
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Error> {
         let service = self.inner.roles.http.clone().ok_or_else(|| self.plays_no("http"))?;
+        let conversation = request.extensions().get::<Conversation>().is_some();
         let (store, terms) = self.begin(caller.into(), &self.inner.limits, &Surroundings::Service)?;
         let (sender, mut receiver) = oneshot::channel::<http::Response<WasiBody>>();
         let name = self.name().to_owned();
-        let call = Call::new(&self.inner.engine, terms, async move {
+        let deadline = Arc::new(Deadline::after(terms.limits.wall.0));
+        let putting_off = conversation.then(|| deadline.clone());
+        let request = request.map(|body| heard(body, putting_off.clone()));
+        let call = Call::until(&self.inner.engine, terms, deadline, async move {
             service.answer(&name, store, request, sender).await
         });
         let response = poll_fn(|cx| {
@@ -126,8 +136,19 @@ impl Plugin {
             }
         })
         .await?;
-        Ok(response.map(|body| Answer::new(body, call, self.name()).boxed_unsync()))
+        let answer = |body| heard(Answer::new(body, call, self.name()).boxed_unsync(), putting_off);
+        Ok(response.map(answer))
     }
+}
+
+/// The body; in a conversation each of its pieces puts the deadline off.
+fn heard(body: Body, deadline: Option<Arc<Deadline>>) -> Body {
+    let Some(deadline) = deadline else { return body };
+    body.map_frame(move |frame| {
+        deadline.put_off();
+        frame
+    })
+    .boxed_unsync()
 }
 
 fn incoming(request: http::Request<Body>) -> Request {

@@ -113,6 +113,24 @@ async fn filters_stand_around_their_paths_in_order() {
 }
 
 #[tokio::test]
+async fn what_a_filter_cannot_look_into_is_refused() {
+    let talking = || Stub::says("/v1", "x").talking_at("/v1/talk");
+    let wish = [
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    for (path, status) in [("/v1", 403), ("/v1/talk", 403), ("/v1/other", 101)] {
+        let (server, _plugins) = serve(vec![talking()], vec![tag("a", path)]);
+        let mut client = server.connect().await;
+        client.write(head("GET", "/v1/talk", &wish)).await;
+        let answer = client.read_until("\r\n\r\n").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_is_worded_as_the_mount_would() {
     let refusing = Tag { name: "guard", path: "/v1", refuses: true };
     let (server, _plugins) = serve(vec![Stub::says("/v1", "x")], vec![tag("a", "/v1"), refusing]);

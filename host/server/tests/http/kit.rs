@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use inferno_sandbox::{Body, Caller};
-use inferno_server::{Config, Drained, Failure, Handler, Server, Source};
+use inferno_server::{Config, Drained, Failure, Handler, Host, Server, Source};
 use inferno_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,6 +29,7 @@ type Action =
 pub(crate) struct Stub {
     name: &'static str,
     mounts: Vec<String>,
+    websockets: Vec<String>,
     action: Box<Action>,
 }
 
@@ -39,7 +40,7 @@ impl Stub {
         R: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
     {
         let action: Box<Action> = Box::new(move |caller, request| Box::pin(action(caller, request)));
-        Self { name: "stub", mounts: vec![mount.to_owned()], action }
+        Self { name: "stub", mounts: vec![mount.to_owned()], websockets: Vec::new(), action }
     }
 
     /// Answers with a text.
@@ -63,6 +64,11 @@ impl Stub {
     pub(crate) fn named(self, name: &'static str) -> Self {
         Self { name, ..self }
     }
+
+    /// With WebSockets at this path.
+    pub(crate) fn talking_at(self, path: &str) -> Self {
+        Self { websockets: vec![path.to_owned()], ..self }
+    }
 }
 
 impl Handler for Stub {
@@ -76,6 +82,10 @@ impl Handler for Stub {
 
     fn error_body(&self) -> Option<&str> {
         Some(TEMPLATE)
+    }
+
+    fn websockets(&self) -> Vec<String> {
+        self.websockets.clone()
     }
 
     fn handle(
@@ -115,6 +125,13 @@ impl TestServer {
     pub(crate) fn serving(config: Config, source: impl Source) -> Self {
         let store = Store::in_memory().unwrap();
         let server = Server::bind_to(config, source, store.clone()).unwrap();
+        Self::run(server, store)
+    }
+
+    /// With what a program tells about itself.
+    pub(crate) fn on_behalf_of(config: Config, stubs: Vec<Stub>, host: impl Host) -> Self {
+        let store = Store::in_memory().unwrap();
+        let server = Server::bind(config, stubs, store.clone()).unwrap().with_host(host);
         Self::run(server, store)
     }
 
