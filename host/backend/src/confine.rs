@@ -3,16 +3,27 @@
 //! A backend is trusted code that reads untrusted files, so this is a second line of defence. It is best effort: an
 //! old kernel or another system enforces less, and the log says what is missing.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Confines this thread and those that it starts later to reading `model` and what libraries need, those of the
-/// directory `libraries` included. Returns what could not be enforced.
-pub(crate) fn confine(model: &Path, libraries: Option<&Path>) -> Vec<String> {
+use crate::LoadOptions;
+
+/// Confines this thread and those that it starts later to reading the model, its adapters and what libraries need,
+/// those of the directory `libraries` included, and to writing where state may be kept. Returns what could not be
+/// enforced.
+pub(crate) fn confine(options: &LoadOptions, libraries: Option<&Path>) -> Vec<String> {
     let mut missing = Vec::new();
+    // Nobody but this user has to know what was asked.
+    if let Some(dir) = &options.state_dir
+        && let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    {
+        missing.push(format!("the state directory {} cannot be made: {error}", dir.display()));
+    }
     if let Err(error) = no_core_dumps() {
         missing.push(format!("core dumps stay possible: {error}"));
     }
-    missing.extend(restrict(model, libraries));
+    missing.extend(restrict(options, libraries));
     missing
 }
 
@@ -23,7 +34,7 @@ fn no_core_dumps() -> std::io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn restrict(model: &Path, libraries: Option<&Path>) -> Option<String> {
+fn restrict(options: &LoadOptions, libraries: Option<&Path>) -> Option<String> {
     use landlock::{
         ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
         RulesetStatus, Scope, path_beneath_rules,
@@ -33,12 +44,15 @@ fn restrict(model: &Path, libraries: Option<&Path>) -> Option<String> {
     let enforce = || -> Result<RulesetStatus, RulesetError> {
         let read = AccessFs::ReadFile | AccessFs::ReadDir;
         let device = read | AccessFs::WriteFile | AccessFs::IoctlDev;
+        let state =
+            read | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
         let ruleset = Ruleset::default()
             .handle_access(AccessFs::from_all(abi))?
             .handle_access(AccessNet::from_all(abi))?
             .scope(Scope::from_all(abi))?
             .create()?
-            .add_rules(path_beneath_rules(readable(model, libraries), read))?
+            .add_rules(path_beneath_rules(readable(options, libraries), read))?
+            .add_rules(path_beneath_rules(&options.state_dir, state))?
             .add_rules(path_beneath_rules(devices(), device))?;
         Ok(ruleset.restrict_self()?.ruleset)
     };
@@ -55,20 +69,21 @@ fn restrict(model: &Path, libraries: Option<&Path>) -> Option<String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn restrict(_model: &Path, _libraries: Option<&Path>) -> Option<String> {
+fn restrict(_options: &LoadOptions, _libraries: Option<&Path>) -> Option<String> {
     Some("file and network rules are only known for Linux".into())
 }
 
 /// Files and directories that may be read. Those that do not exist are skipped.
 #[cfg(target_os = "linux")]
-fn readable(model: &Path, libraries: Option<&Path>) -> Vec<PathBuf> {
+fn readable(options: &LoadOptions, libraries: Option<&Path>) -> Vec<PathBuf> {
     /// Shared libraries that a backend opens late, such as a GPU driver's, and what such drivers read.
     const LIBRARIES: &[&str] = &["/lib", "/lib64", "/usr", "/opt", "/nix/store", "/run/opengl-driver"];
     const SYSTEM: &[&str] =
         &["/proc", "/sys", "/dev/null", "/dev/urandom", "/etc/ld.so.cache", "/etc/vulkan", "/etc/OpenCL"];
     let mut paths: Vec<PathBuf> = LIBRARIES.iter().chain(SYSTEM).map(PathBuf::from).collect();
-    paths.push(model.to_owned());
-    paths.extend(other_parts(model));
+    paths.push(options.path.clone());
+    paths.extend(other_parts(&options.path));
+    paths.extend(options.adapters.values().cloned());
     paths.extend(libraries.map(Path::to_owned));
     paths
 }

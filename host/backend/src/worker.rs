@@ -8,13 +8,17 @@ use std::io::{self, BufReader};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
 
 use crate::confine::confine;
 use crate::frames::{self, Frame, FrameError, Load};
 use crate::output::Output;
 use crate::reader::Reader;
 use crate::{Backends, Error, Event, Model};
+
+/// How long there is nothing to do before a model may use the quiet for itself.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// The smallest share of a load that is worth a frame.
 const PROGRESS_STEP: f32 = 0.01;
@@ -78,7 +82,7 @@ fn load_model(
     output: &mut Output,
 ) -> Result<(Box<dyn Model>, Reader), Error> {
     let backend = backends.find(load.backend.as_deref(), &load.format)?;
-    for missing in confine(&load.options.path, backends.dir()) {
+    for missing in confine(&load.options, backends.dir()) {
         log(&missing);
     }
     // Not before the fence is up: a thread has no other one.
@@ -101,6 +105,9 @@ fn log(missing: &str) {
     let _ = writeln!(io::stderr(), "worker: not fully confined: {missing}");
 }
 
+/// What the host says, or that it cannot be understood.
+type Command = Result<Frame, FrameError>;
+
 /// A loaded model and its requests.
 struct Session {
     model: Box<dyn Model>,
@@ -110,14 +117,10 @@ struct Session {
 }
 
 impl Session {
-    fn run(&mut self, commands: &Receiver<Result<Frame, FrameError>>) -> Result<(), Error> {
+    fn run(&mut self, commands: &Receiver<Command>) -> Result<(), Error> {
         loop {
             // With nothing to compute, wait; else only take what has already come.
-            let mut next = if self.active.is_empty() {
-                commands.recv().map_err(|_| TryRecvError::Disconnected)
-            } else {
-                commands.try_recv()
-            };
+            let mut next = if self.active.is_empty() { self.wait(commands)? } else { commands.try_recv() };
             loop {
                 match next {
                     Ok(command) => self.obey(command)?,
@@ -133,7 +136,28 @@ impl Session {
         }
     }
 
-    fn obey(&mut self, command: Result<Frame, FrameError>) -> Result<(), Error> {
+    /// Waits for a command while there is nothing to compute. A model that has something to do for itself, such as
+    /// saving what it knows, is stepped when it was quiet for a while.
+    fn wait(&mut self, commands: &Receiver<Command>) -> Result<Result<Command, TryRecvError>, Error> {
+        match commands.recv_timeout(QUIET) {
+            Ok(command) => return Ok(Ok(command)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Err(TryRecvError::Disconnected)),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        loop {
+            match self.model.step(&mut |_, _| {}) {
+                Ok(true) => {}
+                Ok(false) => return Ok(commands.recv().map_err(|_| TryRecvError::Disconnected)),
+                Err(error) => self.fail(error)?,
+            }
+            match commands.try_recv() {
+                Err(TryRecvError::Empty) => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), Error> {
         match command {
             Ok(Frame::Submit { id, work }) if !self.active.contains(&id) => {
                 self.active.insert(id);

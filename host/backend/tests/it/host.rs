@@ -10,7 +10,7 @@ use std::time::Duration;
 use std::{env, process};
 
 use inferno_backend::frames::{self, Frame, Load};
-use inferno_backend::{Backends, Event, Linked, Work, worker};
+use inferno_backend::{Backends, Event, Linked, LoadOptions, Work, worker};
 
 use crate::abi::{model_file, options};
 use crate::scripted::Scripted;
@@ -56,8 +56,15 @@ impl Host {
 
     /// Starts a worker and loads the scripted backend's model.
     pub(crate) fn loaded() -> Self {
+        Self::loaded_with(|_, options| options)
+    }
+
+    /// The same with other options, which may depend on the test's directory.
+    pub(crate) fn loaded_with(change: impl FnOnce(&Path, LoadOptions) -> LoadOptions) -> Self {
         let mut host = Self::start(|_| {});
-        host.load("script", "");
+        let path = model_file(host.dir.path(), "");
+        let options = change(host.dir.path(), options(&path));
+        host.send(&Frame::Load(Load { backend: None, format: "script".into(), options }));
         loop {
             match host.receive() {
                 Some(Frame::Progress(_)) => {}

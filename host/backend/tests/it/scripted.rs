@@ -1,6 +1,7 @@
 //! A backend that does what its model file and its prompts say, misdeeds included.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use inferno_backend::{
     Backend, Device, Emit, Error, ErrorKind, Event, Finish, Input, LoadOptions, Model, ModelInfo, Usage, Work,
@@ -13,6 +14,8 @@ pub(crate) struct Scripted;
 /// Each request's prompt decides how it goes; see [`ScriptedModel::advance`].
 struct ScriptedModel {
     requests: Vec<Request>,
+    /// Where it notes that it was quiet; once.
+    state: Option<PathBuf>,
 }
 
 struct Request {
@@ -53,7 +56,7 @@ impl Backend for Scripted {
         for share in [0.25, 0.251, 0.5, 1.0] {
             progress(share);
         }
-        Ok(Box::new(ScriptedModel { requests: Vec::new() }))
+        Ok(Box::new(ScriptedModel { requests: Vec::new(), state: options.state_dir.clone() }))
     }
 }
 
@@ -83,6 +86,11 @@ impl Model for ScriptedModel {
     }
 
     fn step(&mut self, emit: Emit<'_>) -> Result<bool, Error> {
+        if self.requests.is_empty()
+            && let Some(state) = self.state.take()
+        {
+            return Ok(fs::write(state.join("quiet"), "").is_ok());
+        }
         let mut left = Vec::new();
         for mut request in std::mem::take(&mut self.requests) {
             if Self::advance(&mut request, emit)? {
@@ -128,6 +136,16 @@ impl ScriptedModel {
                 emit(id, Event::Text("in time".into()));
                 emit(id, Event::Done { finish: Finish::Stop, usage });
                 emit(id, Event::Text("too late".into()));
+            }
+            write if write.starts_with("write ") => {
+                let path = Path::new(write.trim_start_matches("write "));
+                let other = path.with_extension("other");
+                let done = fs::write(path, "1").and_then(|()| fs::rename(path, &other));
+                let answer = match done.and_then(|()| fs::remove_file(other)) {
+                    Ok(()) => "written".to_owned(),
+                    Err(error) => format!("{:?}", error.kind()),
+                };
+                emit(id, Event::Text(answer));
             }
             path if path.starts_with('/') => {
                 let answer = match fs::File::open(path) {

@@ -257,3 +257,47 @@ fn is_confined_to_its_model() {
         assert_eq!(host.event().1, done(Finish::Stop, 0));
     }
 }
+
+/// Adapters may be read, and state may be kept in its directory, which need not be there before.
+#[cfg(target_os = "linux")]
+#[test]
+fn reads_adapters_and_writes_state_and_nothing_else() {
+    use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+    let mut host = Host::loaded_with(|dir, mut options| {
+        std::fs::write(dir.join("adapter"), "").unwrap();
+        options.adapters.insert("a".into(), dir.join("adapter"));
+        options.state_dir = Some(dir.join("states/model"));
+        options
+    });
+    let path = |name: &str| host.dir.path().join(name).to_str().unwrap().to_owned();
+    let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let enforced = rules.handle_access(AccessFs::from_all(ABI::V3)).and_then(Ruleset::create).is_ok();
+    let refused = if enforced { "PermissionDenied" } else { "written" };
+    let asked = [
+        (path("adapter"), "open"),
+        (format!("write {}", path("states/model/file")), "written"),
+        (format!("write {}", path("states/file")), refused),
+        (format!("write {}", path("file")), refused),
+    ];
+    for (script, answer) in asked {
+        host.submit(1, prompt(&script));
+        assert_eq!([host.event().1, host.event().1], [STARTED, text(answer)], "{script}");
+        assert_eq!(host.event().1, done(Finish::Stop, 0));
+    }
+}
+
+#[test]
+fn a_quiet_model_has_time_for_itself() {
+    let mut host = Host::loaded_with(|dir, mut options| {
+        options.state_dir = Some(dir.join("state"));
+        options
+    });
+    let note = host.dir.path().join("state/quiet");
+    let began = std::time::Instant::now();
+    while !note.exists() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "it was never stepped");
+        std::thread::yield_now();
+    }
+    host.submit(1, prompt("hello"));
+    assert_eq!([host.event().1, host.event().1], [STARTED, text("hello")]);
+}

@@ -1,4 +1,4 @@
-//! Turns texts into vectors.
+//! Turns texts into vectors, and pairs of texts into scores.
 //!
 //! Where each token sees only what came before it, texts are read in pieces and pooled here, so that a text may be as
 //! long as the context. Where tokens see both ways, a text must be read at once and llama.cpp pools.
@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::num::NonZero;
 use std::sync::Arc;
 
-use inferno_backend::{Embed, Emit, Error, ErrorKind, Event, Finish, Usage};
+use inferno_backend::{Embed, Emit, Error, ErrorKind, Event, Finish, Rank, Usage};
 use llama_cpp_2::context::params::{LlamaContextParams, LlamaPoolingType};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -15,7 +15,9 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use crate::facts::{Facts, Pooling};
+use crate::generate::Progress;
 use crate::native::Context;
+use crate::pairs::Pairs;
 use crate::plan::Plan;
 
 /// Texts that are read together at most.
@@ -54,6 +56,8 @@ pub(crate) struct Embedder {
     batch: LlamaBatch<'static>,
     /// Absent: llama.cpp pools.
     pooling: Option<Pooling>,
+    /// Present: it scores pairs of texts, which are put together in this way.
+    pairs: Option<Pairs>,
     /// Tokens that a text may have.
     room: u32,
     /// Tokens that a batch may have.
@@ -76,8 +80,11 @@ impl Embedder {
         let vocabulary = u32::try_from(model.n_vocab()).unwrap_or(1).max(1);
         // A batch must at least have room for the first token of each text, or llama.cpp aborts.
         let texts = MOST_TEXTS as u32;
-        let most =
-            if facts.causal { (MOST_LOGITS / vocabulary).clamp(texts, MOST_TOKENS) } else { room.max(texts) };
+        let most = if facts.causal && !facts.ranks {
+            (MOST_LOGITS / vocabulary).clamp(texts, MOST_TOKENS)
+        } else {
+            room.max(texts)
+        };
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZero::new(room.max(most)))
             .with_n_batch(most)
@@ -89,6 +96,7 @@ impl Embedder {
             .with_n_threads_batch(plan.threads)
             .with_no_perf(true);
         let (pooling, kind) = match (facts.causal, facts.pooling) {
+            _ if facts.ranks => (None, LlamaPoolingType::Rank),
             // What a generating model has anyway; saying "none" would only make llama.cpp warn.
             (true, pooling) if facts.generates => (Some(pooling), LlamaPoolingType::Unspecified),
             (true, pooling) => (Some(pooling), LlamaPoolingType::None),
@@ -108,6 +116,7 @@ impl Embedder {
             context,
             model: Arc::clone(model),
             pooling,
+            pairs: facts.ranks.then(|| Pairs::of(model)),
             room,
             most,
             waiting: VecDeque::new(),
@@ -130,23 +139,55 @@ impl Embedder {
             if input.is_empty() || tokens.is_empty() {
                 return Err(Error::invalid(format!("input {number} of {} is empty", request.inputs.len())));
             }
-            let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
-            if length > self.room {
-                return Err(Error::new(
-                    ErrorKind::ContextLength,
-                    format!(
-                        "input {number} has {length} tokens, but the model's context has room for {}",
-                        self.room
-                    ),
-                )
-                .hint("cut the text into smaller ones"));
-            }
-            prompt_tokens = prompt_tokens.saturating_add(length);
+            prompt_tokens = prompt_tokens.saturating_add(self.fits(&tokens, "input", number)?);
             items.push(Item { id, tokens });
         }
+        self.open(id, items, prompt_tokens);
+        Ok(())
+    }
+
+    /// Takes documents to score, or refuses them.
+    pub(crate) fn rank(&mut self, id: u64, request: &Rank) -> Result<(), Error> {
+        let Some(pairs) = &self.pairs else {
+            return Err(Error::internal("documents came to a model that makes vectors"));
+        };
+        if request.documents.is_empty() {
+            return Err(Error::invalid("there is no document"));
+        }
+        let mut items = Vec::with_capacity(request.documents.len());
+        let mut prompt_tokens = 0_u32;
+        for (number, document) in (1..).zip(&request.documents) {
+            let tokens = pairs.tokens(&self.model, &request.query, document);
+            if tokens.is_empty() {
+                return Err(Error::invalid(format!("the query and document {number} are empty")));
+            }
+            prompt_tokens =
+                prompt_tokens.saturating_add(self.fits(&tokens, "the query with document", number)?);
+            items.push(Item { id, tokens });
+        }
+        self.open(id, items, prompt_tokens);
+        Ok(())
+    }
+
+    /// Refuses a text that is too long; returns its length.
+    fn fits(&self, tokens: &[LlamaToken], what: &str, number: usize) -> Result<u32, Error> {
+        let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+        if length <= self.room {
+            return Ok(length);
+        }
+        Err(Error::new(
+            ErrorKind::ContextLength,
+            format!(
+                "{what} {number} has {length} tokens, but the model's context has room for {}",
+                self.room
+            ),
+        )
+        .hint("cut the text into smaller ones"))
+    }
+
+    fn open(&mut self, id: u64, items: Vec<Item>, prompt_tokens: u32) {
         self.open.insert(id, Open { left: items.len(), prompt_tokens, started: false });
         self.waiting.extend(items);
-        Ok(())
     }
 
     /// Ends a request; its end is told in the next step.
@@ -157,8 +198,9 @@ impl Embedder {
         }
     }
 
-    /// One decode. False: there is nothing left to do.
-    pub(crate) fn step(&mut self, emit: Emit<'_>) -> bool {
+    /// One decode.
+    pub(crate) fn step(&mut self, emit: Emit<'_>) -> Progress {
+        let told = !self.cancelled.is_empty();
         for (id, usage) in self.cancelled.drain(..) {
             emit(id, Event::Done { finish: Finish::Cancelled, usage });
         }
@@ -166,14 +208,14 @@ impl Embedder {
             self.admit(emit);
         }
         if self.reading.is_empty() {
-            return false;
+            return Progress { worked: told, more: false };
         }
         if let Err(error) = self.read() {
             self.fail(&error, emit);
         } else if self.reading.iter().all(|reading| reading.read == reading.item.tokens.len()) {
             self.finish(emit);
         }
-        !self.reading.is_empty() || !self.waiting.is_empty()
+        Progress { worked: true, more: !self.reading.is_empty() || !self.waiting.is_empty() }
     }
 
     /// Takes as many waiting texts as fit together.
@@ -245,7 +287,14 @@ impl Embedder {
         self.context.clear_kv_cache();
         for Reading { item, mut sum, .. } in self.reading.drain(..) {
             let Some(open) = self.open.get_mut(&item.id) else { continue };
-            if !normalise(&mut sum) {
+            let usable = match self.pairs {
+                Some(_) => {
+                    sum.truncate(1);
+                    sum.iter().all(|score| score.is_finite())
+                }
+                None => normalise(&mut sum),
+            };
+            if !usable {
                 let (id, error) =
                     (item.id, Error::internal("the model computed a vector that is not finite"));
                 self.open.remove(&id);

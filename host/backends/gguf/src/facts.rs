@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) generates: bool,
     /// How its vectors are pooled.
     pub(crate) pooling: Pooling,
+    /// It scores pairs of texts, and does nothing else.
+    pub(crate) ranks: bool,
     /// Its chat template.
     pub(crate) template: Option<String>,
 }
@@ -52,7 +54,8 @@ const OTHERS: &[&str] = &["dream", "llada", "llada-moe", "rnd1", "t5"];
 
 impl Facts {
     /// Reads the metadata and refuses what this backend could not run.
-    pub(crate) fn of(model: &LlamaModel) -> Result<Self, Error> {
+    /// `head`: the file has weights that make a score.
+    pub(crate) fn of(model: &LlamaModel, head: bool) -> Result<Self, Error> {
         let meta = Meta(model);
         let architecture = meta.text("general.architecture").unwrap_or_default();
         if OTHERS.contains(&architecture.as_str()) {
@@ -70,15 +73,19 @@ impl Facts {
             Some(1) => Some(Pooling::Mean),
             Some(2) => Some(Pooling::First),
             Some(3) => Some(Pooling::Last),
+            Some(4) if head && model.n_cls_out() > 0 => Some(Pooling::First),
             Some(4) => {
-                return Err(Error::invalid("the model ranks pairs of texts, which is not supported")
-                    .hint("use an embedding model instead"));
+                return Err(Error::invalid(
+                    "the model says that it ranks pairs of texts, but has no weights that make a score",
+                )
+                .hint("convert it again together with its classifier"));
             }
             Some(other) => {
                 return Err(Error::invalid(format!("the model asks for the unknown pooling type {other}")));
             }
         };
 
+        let ranks = meta.number(&own("pooling_type")) == Some(4);
         check_tokenizer(model, &meta)?;
         let trained =
             meta.number(&own("context_length")).and_then(|length| u32::try_from(length).ok()).unwrap_or(0);
@@ -94,6 +101,7 @@ impl Facts {
             cache_per_token: cache_per_token(&meta, &own),
             causal,
             generates: causal && declared.is_none(),
+            ranks,
             pooling: declared.unwrap_or(Pooling::Mean),
             template: meta.text("tokenizer.chat_template").filter(|template| !template.trim().is_empty()),
         })

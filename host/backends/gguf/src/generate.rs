@@ -10,57 +10,26 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
-use llama_cpp_2::token::LlamaToken;
 
+use crate::adapters::{Adapters, Applied};
 use crate::answer::Answer;
 use crate::bound::too_long;
+use crate::cache::{Begun, Cache};
 use crate::kept::Grammar;
 use crate::native::Context;
+use crate::pace::{MOST_PROMPT, Pace, Reader, share};
 use crate::plan::Plan;
-use crate::prefix::{BLOCK, Prefixes};
+use crate::prefix::{BLOCK, Busy, Kept, Wanted};
 use crate::prompt::Prompts;
 use crate::sample::Chooser;
+use crate::saved::Saved;
+use crate::slot::{Job, Leader, Slot, count};
 use crate::{constrain, request};
 
-/// Tokens of prompts that one step reads at most.
-const MOST_PROMPT: u32 = BLOCK as u32;
-/// Tokens of prompts that one step reads at least, however slow the machine is.
-const LEAST_PROMPT: u32 = 32;
-/// How long reading prompts may keep the running answers from their next token.
-const PATIENCE: Duration = Duration::from_millis(250);
-
-/// A request that was accepted.
-struct Job {
-    id: u64,
-    prompt: Vec<LlamaToken>,
-    /// Tokens that the answer may have.
-    most: u32,
-    chooser: Chooser,
-    answer: Answer,
-}
-
-/// A request that is being worked on. Its place among the slots is its sequence in llama.cpp's cache.
-struct Slot {
-    job: Job,
-    /// Tokens in the cache.
-    fed: usize,
-    /// The token that was chosen and not yet fed.
-    chosen: LlamaToken,
-    /// Tokens of the answer so far.
-    written: u32,
-    /// The row of the batch that says what comes next.
-    row: Option<i32>,
-}
-
-impl Slot {
-    fn usage(&self) -> Usage {
-        Usage::new(count(&self.job.prompt), self.written)
-    }
-
-    fn unread(&self) -> usize {
-        self.job.prompt.len().saturating_sub(self.fed)
-    }
-}
+/// Steps for which requests with one adapter are computed while others wait for theirs.
+const TURN: u32 = 4;
+/// How long a model that is unloaded may take to save what it has read.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How a request ended.
 enum End {
@@ -76,7 +45,12 @@ pub(crate) struct Generator {
     model: Arc<LlamaModel>,
     batch: LlamaBatch<'static>,
     slots: Vec<Option<Slot>>,
-    prefixes: Prefixes,
+    cache: Cache,
+    adapters: Adapters,
+    /// Whose turn it is, and for how many more steps.
+    turn: (Applied, u32),
+    /// Requests that got a place so far.
+    admitted: u64,
     waiting: VecDeque<Job>,
     /// Ended by their callers, to be told so in the next step.
     cancelled: Vec<(u64, Usage)>,
@@ -91,7 +65,13 @@ pub(crate) struct Generator {
 
 impl Generator {
     /// Makes room for the planned sequences.
-    pub(crate) fn new(backend: &LlamaBackend, model: &Arc<LlamaModel>, plan: &Plan) -> Result<Self, Error> {
+    pub(crate) fn new(
+        backend: &LlamaBackend,
+        model: &Arc<LlamaModel>,
+        plan: &Plan,
+        adapters: Adapters,
+        saved: Option<Saved>,
+    ) -> Result<Self, Error> {
         // llama.cpp rounds the context of a sequence up to a multiple of 256; done here, nothing is left to chance.
         let each = plan.context.next_multiple_of(256);
         let params = LlamaContextParams::default()
@@ -117,7 +97,10 @@ impl Generator {
             model: Arc::clone(model),
             batch: LlamaBatch::new(capacity as usize, 1),
             slots: (0..plan.sequences).map(|_| None).collect(),
-            prefixes: Prefixes::new(plan.sequences),
+            cache: Cache::new(plan.sequences, saved),
+            adapters,
+            turn: (None, 0),
+            admitted: 0,
             waiting: VecDeque::new(),
             cancelled: Vec::new(),
             room: plan.context,
@@ -145,6 +128,8 @@ impl Generator {
                 banned: prompts.banned(!request.tools.is_empty()),
             }),
         };
+        let applied = self.adapters.find(&request.adapters)?;
+        let exact = request.sampling.seed.is_some();
         let chooser =
             Chooser::new(&request.sampling, &request.logit_bias, grammar, self.model.n_vocab(), most);
         let mut answer = Answer::new(request.stop, request.logprobs);
@@ -155,14 +140,23 @@ impl Generator {
             let names = request.tools.into_iter().map(|tool| tool.name).collect();
             answer = answer.with_tools(format, names, prompts.marks());
         }
-        self.waiting.push_back(Job { id, prompt, most, chooser, answer });
+        self.waiting.push_back(Job {
+            id,
+            tokens: prompt,
+            prompt: length,
+            most,
+            applied,
+            exact,
+            chooser,
+            answer,
+        });
         Ok(())
     }
 
     /// Ends a request; its end is told in the next step.
     pub(crate) fn cancel(&mut self, id: u64) {
         if let Some(at) = self.waiting.iter().position(|job| job.id == id) {
-            let prompt_tokens = self.waiting.remove(at).map_or(0, |job| count(&job.prompt));
+            let prompt_tokens = self.waiting.remove(at).map_or(0, |job| job.prompt);
             self.cancelled.push((id, Usage::new(prompt_tokens, 0)));
         } else if let Some(sequence) =
             self.slots.iter().position(|slot| matches!(slot, Some(slot) if slot.job.id == id))
@@ -172,20 +166,27 @@ impl Generator {
         }
     }
 
-    /// One decode for all. False: there is nothing left to do.
-    pub(crate) fn step(&mut self, emit: Emit<'_>) -> bool {
+    /// One decode for all.
+    pub(crate) fn step(&mut self, emit: Emit<'_>) -> Progress {
+        let told = !self.cancelled.is_empty();
         for (id, usage) in self.cancelled.drain(..) {
             emit(id, Event::Done { finish: Finish::Cancelled, usage });
         }
         self.admit(emit);
+        self.follow();
         let prompt_tokens = self.fill();
         if self.batch.n_tokens() == 0 {
-            return false;
+            return Progress { worked: told, more: false };
         }
         let started = Instant::now();
-        if let Err(error) = self.context.decode(&mut self.batch) {
-            self.fail(&Error::internal(format!("llama.cpp could not compute: {error}")), emit);
-            return !self.waiting.is_empty();
+        let computed = self.adapters.apply(self.turn.0, &mut self.context).and_then(|()| {
+            let computed = self.context.decode(&mut self.batch);
+            computed.map_err(|error| Error::internal(format!("llama.cpp could not compute: {error}")))
+        });
+        self.cache.computed();
+        if let Err(error) = computed {
+            self.fail(&error, emit);
+            return Progress { worked: true, more: !self.waiting.is_empty() };
         }
         for sequence in 0..self.slots.len() {
             if let Some(end) = self.advance(sequence, emit)
@@ -197,71 +198,137 @@ impl Generator {
         }
         // After the logits were read, since llama.cpp may compute until then.
         self.pace.saw(prompt_tokens, started.elapsed());
-        !self.waiting.is_empty() || self.slots.iter().any(Option::is_some)
+        let more = !self.waiting.is_empty() || self.slots.iter().any(Option::is_some);
+        Progress { worked: true, more }
+    }
+
+    /// Uses a quiet moment to save one of the prompts that were read. False: there is nothing left to save.
+    pub(crate) fn rest(&mut self) -> bool {
+        self.cache.save(&self.context)
     }
 
     /// Gives free slots to those who wait.
     fn admit(&mut self, emit: Emit<'_>) {
+        if self.waiting.is_empty() || self.slots.iter().all(Option::is_some) {
+            return;
+        }
         while let Some(job) = self.waiting.front() {
-            let free =
-                (0..self.slots.len()).filter(|&sequence| matches!(self.slots.get(sequence), Some(None)));
-            let Some((sequence, known)) = self.prefixes.choose(free, &job.prompt) else { break };
-            let fed = self.truncate(sequence, known);
-            self.prefixes.forget(sequence);
-            let (Some(slot), Some(job)) = (self.slots.get_mut(sequence), self.waiting.pop_front()) else {
+            let busy: Vec<Option<Busy<'_>>> =
+                self.slots.iter().map(|slot| slot.as_ref().map(Slot::busy)).collect();
+            let wanted = Wanted { prompt: &job.tokens, applied: job.applied, exact: job.exact };
+            let begun = self.cache.begin(&mut self.context, &busy, wanted);
+            let Some(Begun { sequence, known, blocks, leader }) = begun else { break };
+            let leader = leader.and_then(|(sequence, tokens)| {
+                let id = self.slots.get(sequence)?.as_ref()?.job.id;
+                Some(Leader { sequence, id, tokens })
+            });
+            let (Some(slot), Some(mut job)) = (self.slots.get_mut(sequence), self.waiting.pop_front()) else {
                 break;
             };
-            emit(job.id, Event::Started { prompt_tokens: count(&job.prompt) });
-            *slot = Some(Slot { job, fed, chosen: LlamaToken(0), written: 0, row: None });
+            emit(job.id, Event::Started { prompt_tokens: job.prompt });
+            job.tokens.reserve(job.most as usize);
+            self.admitted += 1;
+            *slot = Some(Slot {
+                job,
+                order: self.admitted,
+                fed: known,
+                blocks,
+                cached: u32::try_from(known).unwrap_or(u32::MAX),
+                leader,
+                part: 0,
+                row: None,
+            });
         }
     }
 
-    /// Leaves this many tokens in a sequence's cache; returns how many it could leave.
-    fn truncate(&mut self, sequence: usize, tokens: usize) -> usize {
-        // Both were counted in 32 bits before.
-        let (Ok(sequence), Ok(from)) = (u32::try_from(sequence), u32::try_from(tokens)) else { return 0 };
-        // Models with a memory of fixed size cannot forget only its end.
-        if tokens > 0 && self.context.clear_kv_cache_seq(Some(sequence), Some(from), None) == Ok(true) {
-            return tokens;
+    /// Gives those who wait for another's reading what it has read by now.
+    fn follow(&mut self) {
+        for sequence in 0..self.slots.len() {
+            let Some(Some(Slot { leader: Some(leader), .. })) = self.slots.get(sequence) else { continue };
+            let leader = *leader;
+            let read = match self.slots.get(leader.sequence) {
+                Some(Some(slot)) if slot.job.id == leader.id => {
+                    if slot.fed < leader.tokens {
+                        continue;
+                    }
+                    Some(slot.fed)
+                }
+                _ => None, // it has ended early
+            };
+            let known = read.map_or(0, |held| {
+                let from = (leader.sequence, held);
+                self.cache.follow(&mut self.context, from, sequence, leader.tokens)
+            });
+            if let Some(Some(slot)) = self.slots.get_mut(sequence) {
+                slot.leader = None;
+                slot.fed = known;
+                slot.blocks = 0;
+                slot.cached = u32::try_from(known).unwrap_or(u32::MAX);
+            }
         }
-        // Removing a whole sequence cannot fail.
-        let _ = self.context.clear_kv_cache_seq(Some(sequence), None, None);
-        0
     }
 
-    /// Fills the batch: one token of each answer, and pieces of the prompts that are still being read. Returns the
-    /// number of the latter.
+    /// Fills the batch: one token of each answer, and pieces of the prompts that are still being read, all of them
+    /// with the adapter whose turn it is. Returns the number of tokens of prompts.
     fn fill(&mut self) -> u32 {
-        let reading = self.slots.iter().flatten().filter(|slot| slot.unread() > 0).count();
-        let answering = self.slots.iter().flatten().count() - reading;
-        let mut readers = u32::try_from(reading).unwrap_or(u32::MAX);
-        let budget = self.pace.budget(answering > 0).min(self.most_prompt);
-        let mut left = budget;
-
         self.batch.clear();
+        self.turn = self.next_turn();
+        let applied = self.turn.0;
+        let mut answering = false;
+        let mut readers = Vec::new();
+        for slot in self.slots.iter_mut().flatten() {
+            slot.row = None;
+            let takes_part = slot.job.applied == applied && slot.leader.is_none();
+            let unread = slot.unread();
+            slot.part = u32::from(takes_part && unread == 0);
+            answering |= slot.part > 0;
+            if takes_part && unread > 0 {
+                readers.push(Reader { order: slot.order, unread, part: 0 });
+            }
+        }
+        let mut prompt_tokens = 0;
+        if !readers.is_empty() {
+            share(&mut readers, self.pace.budget(answering).min(self.most_prompt));
+            for slot in self.slots.iter_mut().flatten() {
+                if let Some(reader) = readers.iter().find(|reader| reader.order == slot.order) {
+                    slot.part = reader.part;
+                    prompt_tokens += reader.part;
+                }
+            }
+        }
         for (sequence, slot) in (0..).zip(&mut self.slots) {
             let Some(slot) = slot else { continue };
-            slot.row = None;
-            let unread = slot.unread();
-            let tokens = if unread == 0 {
-                std::slice::from_ref(&slot.chosen)
-            } else {
-                // Everyone who reads gets a fair part of the rest, so that a short prompt does not wait for a long one.
-                let part = left.div_ceil(readers.max(1)).min(u32::try_from(unread).unwrap_or(u32::MAX));
-                readers = readers.saturating_sub(1);
-                left -= part;
-                slot.job.prompt.get(slot.fed..slot.fed + part as usize).unwrap_or_default()
-            };
+            let tokens = slot.job.tokens.get(slot.fed..slot.fed + slot.part as usize).unwrap_or_default();
+            if tokens.len() == BLOCK && slot.fed == slot.blocks {
+                slot.blocks += BLOCK;
+            }
             for &token in tokens {
                 slot.fed += 1;
-                let last = slot.fed >= slot.job.prompt.len();
+                let last = slot.fed == slot.job.tokens.len();
                 let row = self.batch.n_tokens();
                 // It has room: the budget and one token for each sequence are what it was made for.
                 let _ = self.batch.add(token, position(slot.fed - 1), &[sequence], last);
                 slot.row = last.then_some(row);
             }
         }
-        budget - left
+        prompt_tokens
+    }
+
+    /// Whose turn it is: those who are computed go on for a while, then the next ones follow.
+    fn next_turn(&self) -> (Applied, u32) {
+        let (current, left) = self.turn;
+        let works = |slot: &&Slot| slot.leader.is_none();
+        let others = |slot: &&Slot| slot.job.applied != current;
+        let working = self.slots.iter().flatten().filter(works);
+        let mine = working.clone().any(|slot| !others(&slot));
+        if mine && (left > 1 || !working.clone().any(|slot| others(&slot))) {
+            return (current, left.saturating_sub(1));
+        }
+        // The one that waits longest of those with the next greater adapter, around the circle.
+        let key = |applied: Applied| applied.map_or((0, 0, 0), |(index, scale)| (1, index, scale));
+        let next = working.filter(others).map(|slot| slot.job.applied);
+        let next = next.min_by_key(|&applied| (key(applied) < key(current), key(applied)));
+        (next.unwrap_or(current), TURN)
     }
 
     /// Chooses a sequence's next token and tells its text. Returns why the answer ends, if it does.
@@ -282,13 +349,12 @@ impl Generator {
         let (finish, stopped) = if vocab.is_eog(token) {
             (Finish::Stop, false)
         } else {
-            slot.written += 1;
-            slot.chosen = token;
+            slot.job.tokens.push(token);
             let logits = answer.wants_logprobs().then(|| self.context.get_logits_ith(row));
             let stopped = answer.push(token, logits, &vocab, &mut self.piece, &mut tell);
             if stopped {
                 (Finish::Stop, true)
-            } else if slot.written < slot.job.most {
+            } else if count(&slot.job.tokens) - slot.job.prompt < slot.job.most {
                 return None;
             } else {
                 (Finish::Length, false)
@@ -297,14 +363,12 @@ impl Generator {
         Some(End::Finished(answer.finish(finish, stopped, &mut tell)))
     }
 
-    /// Empties a slot; the beginning of a long prompt stays in the cache.
+    /// Empties a slot; what it read and wrote stays in the cache.
     fn free(&mut self, sequence: usize) -> Option<Slot> {
         let slot = self.slots.get_mut(sequence)?.take()?;
-        let read = slot.job.prompt.get(..slot.fed.min(slot.job.prompt.len())).unwrap_or_default();
-        let kept = self.prefixes.keep(sequence, read);
-        if self.truncate(sequence, kept) != kept {
-            self.prefixes.forget(sequence);
-        }
+        let tokens = slot.job.tokens.get(..slot.fed).unwrap_or_default().to_vec();
+        let kept = Kept::new(tokens, slot.blocks, slot.job.applied);
+        self.cache.keep(&mut self.context, sequence, kept);
         Some(slot)
     }
 
@@ -313,59 +377,28 @@ impl Generator {
         for slot in self.slots.iter_mut().filter_map(Option::take) {
             emit(slot.job.id, Event::Failed(error.clone()));
         }
-        (0..self.slots.len()).for_each(|sequence| self.prefixes.forget(sequence));
-        self.context.clear_kv_cache();
+        self.cache.clear(&mut self.context, self.slots.len());
     }
 }
 
-/// How fast prompts are read here.
-#[derive(Debug, Default)]
-struct Pace {
-    /// Tokens in a second; 0 before it was measured.
-    rate: f64,
-}
-
-impl Pace {
-    /// Tokens of prompts to read in the next step.
-    fn budget(&self, others_wait: bool) -> u32 {
-        if !others_wait || self.rate == 0.0 {
-            return MOST_PROMPT;
+impl Drop for Generator {
+    fn drop(&mut self) {
+        let started = Instant::now();
+        for sequence in 0..self.slots.len() {
+            self.free(sequence);
         }
-        ((self.rate * PATIENCE.as_secs_f64()) as u32).clamp(LEAST_PROMPT, MOST_PROMPT)
-    }
-
-    /// Learns from a step.
-    fn saw(&mut self, prompt_tokens: u32, took: Duration) {
-        if prompt_tokens < LEAST_PROMPT {
-            return;
-        }
-        let rate = f64::from(prompt_tokens) / took.as_secs_f64().max(1e-6);
-        self.rate = if self.rate == 0.0 { rate } else { 0.7 * self.rate + 0.3 * rate };
+        while started.elapsed() < FAREWELL && self.rest() {}
     }
 }
 
-fn count(tokens: &[LlamaToken]) -> u32 {
-    u32::try_from(tokens.len()).unwrap_or(u32::MAX)
+/// What a step did.
+pub(crate) struct Progress {
+    /// It did something.
+    pub(crate) worked: bool,
+    /// There is more to do.
+    pub(crate) more: bool,
 }
 
 fn position(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slow_machines_read_prompts_in_smaller_pieces() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.budget(true), 512, "unknown");
-        pace.saw(512, Duration::from_secs(2));
-        assert_eq!(pace.budget(true), 64);
-        assert_eq!(pace.budget(false), 512, "nobody waits");
-        pace.saw(8, Duration::from_secs(60));
-        assert_eq!(pace.budget(true), 64, "too little to learn from");
-        (0..50).for_each(|_| pace.saw(64, Duration::from_secs(60)));
-        assert_eq!(pace.budget(true), 32, "but not smaller than this");
-    }
 }

@@ -13,14 +13,26 @@
 //! - Penalties look at the answer only, the whole of it; not at the prompt.
 //! - Control tokens are recognised in raw prompts and in what a chat template writes, but not in what the messages of
 //!   a chat say: there they are plain text.
-//! - The beginning of a long prompt stays in the cache of its sequence after the answer. A request that begins in the
-//!   same way, like the next turn of a chat, is answered sooner; nothing else about it differs. Whoever can measure
-//!   that can learn that somebody asked the model something that begins in this way.
-//! - Reproducibility: a seed (or temperature 0) gives the same text again as long as rounding agrees. llama.cpp may
-//!   round differently when other requests share a batch, which can tip a near tie between two tokens.
+//! - What a request read and wrote stays in the cache of its sequence. A request that begins with the same tokens goes on
+//!   from there, or from a copy of what another one has read that is still at work; `cached_tokens` says how many it did
+//!   not need to read. Whoever can measure that can learn that somebody asked the model something that begins in this way.
+//!   With a state directory it survives the process: a model saves when it is quiet and when it is unloaded.
+//! - Likelihoods (`logprobs`) are those of the model's own logits, before biases, penalties, grammars and temperature.
+//! - Grammars are llama.cpp's; JSON schemas become grammars. Both are looked at before llama.cpp is, which would abort, loop
+//!   or leave out a part of them without a word. An answer whose grammar comes to a dead end fails, and no other does.
+//! - Tools are shown in the chat template, and calls are found in the way in which its model was trained to write them. A
+//!   template that does not show how is one without tools. Where a tool must be called, a grammar sees to it.
+//! - Adapters: one at a time for each request. Requests with different ones take turns of a few steps.
+//! - Reproducibility: a seed gives the same text again as long as rounding agrees. llama.cpp rounds differently when the
+//!   same tokens are read in other pieces, or beside other requests, which can tip a near tie between two tokens. So a
+//!   request that names a seed goes on from whole blocks only, that were read as they are read from the start. One
+//!   without a seed, at temperature 0 too, goes on from wherever it can: the same state gives the same text, but one that
+//!   went on from the cache may differ from one that did not.
 
+mod adapters;
 mod answer;
 mod bound;
+mod cache;
 mod chat;
 mod clock;
 mod constrain;
@@ -33,14 +45,19 @@ mod json;
 mod kept;
 mod likely;
 mod load;
+mod log;
 mod model;
 mod native;
+mod pace;
+mod pairs;
 mod plan;
 mod prefix;
 mod prompt;
 mod request;
 mod sample;
+mod saved;
 mod schema;
+mod slot;
 mod template;
 mod text;
 mod tokens;

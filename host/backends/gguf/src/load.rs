@@ -12,10 +12,12 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::{LlamaBackendDeviceType, list_llama_ggml_backend_devices};
 
+use crate::adapters::Adapters;
 use crate::facts::Facts;
-use crate::model::GgufModel;
+use crate::model::{GgufModel, Parts};
 use crate::native;
 use crate::plan::Plan;
+use crate::saved::Saved;
 
 /// The release of the bindings, which each pin one state of llama.cpp.
 const BINDINGS: &str = "0.1.160";
@@ -53,15 +55,37 @@ impl Backend for Gguf {
         Plan::check(options)?;
         check_file(&options.path)?;
         let backend = start()?;
-        let model = read(backend, &options.path, progress)?;
+        let before = native::resident();
+        let mut model = read(backend, &options.path, progress)?;
         let named = |error: Error| {
             let message = format!("cannot use {}: {}", options.path.display(), error.message);
             Error { message, ..error }
         };
-        let facts = Facts::of(&model).map_err(named)?;
+        let head = native::has_tensor(&options.path, &[c"cls.weight", c"cls.output.weight"]);
+        let facts = Facts::of(&model, head).map_err(named)?;
         let plan = Plan::of(options, &facts);
-        Ok(Box::new(GgufModel::new(backend, model, facts, plan, device()).map_err(named)?))
+        if !facts.generates && !options.adapters.is_empty() {
+            return Err(named(Error::invalid("adapters are for models that write text, which it does not")));
+        }
+        let adapters = Adapters::load(&mut model, &options.adapters)?;
+        let saved = match &options.state_dir {
+            Some(dir) if facts.generates => Some(open_saved(dir, options, &plan)?),
+            _ => None,
+        };
+        let parts = Parts { backend, model, facts, plan, device: device(), adapters, saved };
+        let mut model = GgufModel::new(parts).map_err(named)?;
+        model.measure(before);
+        Ok(Box::new(model))
     }
+}
+
+/// What earlier processes saved of prompts that this model has read.
+fn open_saved(dir: &Path, options: &LoadOptions, plan: &Plan) -> Result<Saved, Error> {
+    let form = format!("llama-cpp-2 {BINDINGS}, {} sequences", plan.sequences);
+    Saved::open(dir, Plan::saving(options)?, form).map_err(|error| {
+        Error::invalid(format!("cannot read the state directory {}: {error}", dir.display()))
+            .hint("it must be a directory that the worker may write in")
+    })
 }
 
 /// Starts llama.cpp, once for each process.

@@ -7,11 +7,14 @@ use inferno_backend::{Ability, Emit, Error, Generate, Model, ModelInfo, Work};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 
+use crate::adapters::Adapters;
 use crate::embed::Embedder;
 use crate::facts::Facts;
 use crate::generate::Generator;
+use crate::native;
 use crate::plan::Plan;
 use crate::prompt::Prompts;
+use crate::saved::Saved;
 use crate::tokens::Replies;
 
 /// A model of this backend.
@@ -27,26 +30,38 @@ pub(crate) struct GgufModel {
     /// Made for the first request where the model also generates, since it costs memory.
     embedder: Option<Embedder>,
     replies: Replies,
+    /// It has adapters.
+    adapts: bool,
+    /// Bytes that it takes.
+    memory: u64,
+}
+
+/// What a model is made of.
+pub(crate) struct Parts {
+    pub(crate) backend: &'static LlamaBackend,
+    pub(crate) model: LlamaModel,
+    pub(crate) facts: Facts,
+    pub(crate) plan: Plan,
+    pub(crate) device: String,
+    pub(crate) adapters: Adapters,
+    pub(crate) saved: Option<Saved>,
 }
 
 impl GgufModel {
     /// Makes what the model's kind needs.
-    pub(crate) fn new(
-        backend: &'static LlamaBackend,
-        model: LlamaModel,
-        facts: Facts,
-        plan: Plan,
-        device: String,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(parts: Parts) -> Result<Self, Error> {
+        let Parts { backend, model, facts, plan, device, adapters, saved } = parts;
         let model = Arc::new(model);
         let template = facts.template.as_deref().filter(|_| facts.generates);
         let prompts = Prompts::new(Arc::clone(&model), template);
+        let adapts = adapters.any();
         let (mut generator, mut embedder) = (None, None);
         if facts.generates {
-            generator = Some(Generator::new(backend, &model, &plan)?);
+            generator = Some(Generator::new(backend, &model, &plan, adapters, saved)?);
         } else {
             embedder = Some(Embedder::new(backend, &model, &facts, &plan)?);
         }
+        let replies = Replies::default();
         Ok(Self {
             backend,
             model,
@@ -56,8 +71,22 @@ impl GgufModel {
             prompts,
             generator,
             embedder,
-            replies: Replies::default(),
+            replies,
+            adapts,
+            memory: 0,
         })
+    }
+
+    /// Learns how much memory the model takes, from how much the process had before.
+    pub(crate) fn measure(&mut self, before: Option<u64>) {
+        let cells = u64::from(self.plan.context) * u64::from(self.plan.sequences);
+        let caches = if self.facts.generates { cells.saturating_mul(self.facts.cache_per_token) } else { 0 };
+        let grown = native::resident().zip(before).map(|(now, before)| now.saturating_sub(before));
+        // What graphics processors hold is no part of the process; then this is an upper bound by the model's shape.
+        self.memory = match grown {
+            Some(grown) if grown >= self.model.size() => grown,
+            _ => self.model.size().saturating_add(caches),
+        };
     }
 }
 
@@ -72,6 +101,12 @@ impl GgufModel {
                 Ability::LogitBias,
                 Ability::Logprobs,
             ]);
+        }
+        if self.facts.ranks {
+            abilities.insert(Ability::Rank);
+        }
+        if self.adapts {
+            abilities.insert(Ability::Adapters);
         }
         if self.prompts.format().is_some() {
             abilities.insert(Ability::Tools);
@@ -97,10 +132,11 @@ fn writes_nothing() -> Error {
 impl Model for GgufModel {
     fn info(&self) -> ModelInfo {
         ModelInfo {
-            embeds: true,
+            embeds: !self.facts.ranks,
             generates: self.facts.generates,
             chats: self.prompts.chats(),
             abilities: self.abilities(),
+            memory: self.memory,
             ..ModelInfo::new(self.plan.context, self.plan.sequences, &*self.device)
         }
     }
@@ -111,6 +147,10 @@ impl Model for GgufModel {
                 Some(generator) => generator.submit(id, request, &self.prompts),
                 None => Err(writes_nothing()),
             },
+            Work::Embed(_) if self.facts.ranks => {
+                Err(Error::invalid("the model ranks documents and makes no vectors")
+                    .hint("choose an embedding model"))
+            }
             Work::Embed(request) => match &mut self.embedder {
                 Some(embedder) => embedder.submit(id, &request),
                 None => {
@@ -118,10 +158,11 @@ impl Model for GgufModel {
                     self.embedder.insert(embedder).submit(id, &request)
                 }
             },
-            Work::Rank(_) => {
-                Err(Error::invalid("the model ranks no documents")
-                    .hint("choose a model that was made to rank"))
-            }
+            Work::Rank(request) => match &mut self.embedder {
+                Some(embedder) if self.facts.ranks => embedder.rank(id, &request),
+                _ => Err(Error::invalid("the model ranks no documents")
+                    .hint("choose a model that was made to rank")),
+            },
             Work::Tokenize(request) => self.replies.tokenize(id, &request, &self.model.vocab()),
             Work::Detokenize(request) => self.replies.detokenize(id, &request, &self.model.vocab()),
             Work::Count(request) => self.count(id, &request),
@@ -139,9 +180,22 @@ impl Model for GgufModel {
     }
 
     fn step(&mut self, emit: Emit<'_>) -> Result<bool, Error> {
-        self.replies.step(emit);
-        let generates = self.generator.as_mut().is_some_and(|generator| generator.step(emit));
-        let embeds = self.embedder.as_mut().is_some_and(|embedder| embedder.step(emit));
-        Ok(generates || embeds)
+        let mut worked = self.replies.step(emit);
+        let mut more = false;
+        if let Some(generator) = &mut self.generator {
+            let progress = generator.step(emit);
+            worked |= progress.worked;
+            more |= progress.more;
+        }
+        if let Some(embedder) = &mut self.embedder {
+            let progress = embedder.step(emit);
+            worked |= progress.worked;
+            more |= progress.more;
+        }
+        // Whoever steps a model that has nothing to do has time for this.
+        if !worked && !more {
+            more = self.generator.as_mut().is_some_and(Generator::rest);
+        }
+        Ok(more)
     }
 }

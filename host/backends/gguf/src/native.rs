@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use llama_cpp_2::LlamaContextLoadError;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::session::LlamaStateSeqFlags;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_sys_2 as sys;
@@ -40,6 +41,25 @@ impl Context {
         let lasting: &'static LlamaModel = unsafe { &*Arc::as_ptr(&kept) };
         let inner = lasting.new_context(backend, params)?;
         Ok(Self { inner, _model: kept })
+    }
+}
+
+impl Context {
+    /// What a sequence holds, as bytes that [`Context::restore`] takes.
+    pub(crate) fn state(&self, sequence: usize) -> Option<Vec<u8>> {
+        let sequence = i32::try_from(sequence).ok()?;
+        let flags = LlamaStateSeqFlags::empty();
+        let mut state = vec![0; self.inner.state_seq_get_size_ext(sequence, flags)];
+        // SAFETY: the buffer has the size that llama.cpp has just said to need for this sequence.
+        let written = unsafe { self.inner.state_seq_get_data_ext(state.as_mut_ptr(), sequence, flags) };
+        (written > 0 && written == state.len()).then_some(state)
+    }
+
+    /// Puts back what [`Context::state`] gave. False: it does not fit this context; the sequence is then empty.
+    pub(crate) fn restore(&mut self, sequence: usize, state: &[u8]) -> bool {
+        let Ok(sequence) = i32::try_from(sequence) else { return false };
+        // SAFETY: llama.cpp checks lengths, types and shapes in the bytes, which are its own: a digest guards them.
+        unsafe { self.inner.state_seq_set_data_ext(state, sequence, LlamaStateSeqFlags::empty()) }
     }
 }
 
@@ -83,6 +103,30 @@ pub(crate) fn doubled_token(path: &Path) -> Option<String> {
     // SAFETY: the header is freed once, and no text of it is left: the one that was found is a copy.
     unsafe { sys::gguf_free(header) };
     doubled
+}
+
+/// The file has one of these tensors.
+pub(crate) fn has_tensor(path: &Path, names: &[&CStr]) -> bool {
+    let Some(path) = path.to_str().and_then(|path| CString::new(path).ok()) else { return false };
+    let params = sys::gguf_init_params { no_alloc: true, ctx: ptr::null_mut() };
+    // SAFETY: as above; the names are NUL-terminated, and the header is freed once.
+    unsafe {
+        let header = sys::gguf_init_from_file(path.as_ptr(), params);
+        let found =
+            !header.is_null() && names.iter().any(|name| sys::gguf_find_tensor(header, name.as_ptr()) >= 0);
+        if !header.is_null() {
+            sys::gguf_free(header);
+        }
+        found
+    }
+}
+
+/// Bytes of this process that are in memory; absent where the system does not say.
+pub(crate) fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// The level of the last line, which a continuation shares.

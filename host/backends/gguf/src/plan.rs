@@ -7,6 +7,7 @@ use std::{fs, thread};
 use inferno_backend::{Error, LoadOptions};
 
 use crate::facts::Facts;
+use crate::saved::{Packing, Settings};
 
 /// Tokens of context where nobody asked for more.
 const USUAL_CONTEXT: u32 = 4096;
@@ -33,10 +34,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Checks the options that need no model.
     pub(crate) fn check(options: &LoadOptions) -> Result<(), Error> {
-        if let Some(key) = options.extra.keys().next() {
-            return Err(Error::invalid(format!("the gguf backend knows no option named {key}"))
-                .hint("it has no options of its own"));
-        }
+        Self::saving(options)?;
         if options.sequences == 0 || options.sequences > MOST_SEQUENCES {
             return Err(Error::invalid(format!(
                 "sequences is {}, but must be between 1 and {MOST_SEQUENCES}",
@@ -54,6 +52,33 @@ impl Plan {
             );
         }
         Ok(())
+    }
+
+    /// How prompts are kept on disk.
+    pub(crate) fn saving(options: &LoadOptions) -> Result<Settings, Error> {
+        let mut settings = Settings::default();
+        for (key, value) in &options.extra {
+            match (key.as_str(), value.as_str()) {
+                ("state_bytes", value) => {
+                    settings.bytes = value.parse().map_err(|_| {
+                        Error::invalid(format!("state_bytes is {value:?}, but must be a number of bytes"))
+                    })?;
+                }
+                ("state_compress", "none") => settings.packing = Packing::None,
+                ("state_compress", "zstd") => settings.packing = Packing::Zstd,
+                ("state_compress", "gzip") => settings.packing = Packing::Gzip,
+                ("state_compress", other) => {
+                    return Err(Error::invalid(format!(
+                        "state_compress is {other:?}, but must be \"zstd\", \"gzip\" or \"none\""
+                    )));
+                }
+                (other, _) => {
+                    return Err(Error::invalid(format!("the gguf backend knows no option named {other}"))
+                        .hint("its own options are state_bytes and state_compress"));
+                }
+            }
+        }
+        Ok(settings)
     }
 
     /// Chooses for this model.
@@ -112,6 +137,7 @@ mod tests {
             causal: true,
             generates: true,
             pooling: Pooling::Mean,
+            ranks: false,
             template: None,
         }
     }
@@ -142,6 +168,17 @@ mod tests {
         assert!(threads(None, 8_000_000_000) >= 1);
     }
 
+    fn extra(key: &str, value: &str) -> LoadOptions {
+        LoadOptions { extra: [(key.into(), value.into())].into(), ..options(None, 1) }
+    }
+
+    #[test]
+    fn saving_is_as_it_was_asked_for() {
+        assert_eq!(Plan::saving(&options(None, 1)).unwrap(), Settings::default());
+        assert_eq!(Plan::saving(&extra("state_bytes", "7")).unwrap().bytes, 7);
+        assert_eq!(Plan::saving(&extra("state_compress", "gzip")).unwrap().packing, Packing::Gzip);
+    }
+
     #[test]
     fn impossible_options_are_refused() {
         assert!(Plan::check(&options(None, 1)).is_ok());
@@ -150,7 +187,9 @@ mod tests {
             (options(None, 257), "between 1 and 256"),
             (options(Some(0), 1), "context is 0"),
             (LoadOptions { threads: Some(0), ..options(None, 1) }, "threads is 0"),
-            (LoadOptions { extra: [("mirostat".into(), "1".into())].into(), ..options(None, 1) }, "mirostat"),
+            (extra("mirostat", "1"), "mirostat"),
+            (extra("state_bytes", "1 GiB"), "number of bytes"),
+            (extra("state_compress", "rar"), "zstd"),
         ] {
             let error = Plan::check(&options).unwrap_err();
             assert!(error.message.contains(named), "{error}");

@@ -81,8 +81,9 @@ impl Replies {
         }
     }
 
-    /// Hands out what waits.
-    pub(crate) fn step(&mut self, emit: Emit<'_>) {
+    /// Hands out what waits. False: nothing did.
+    pub(crate) fn step(&mut self, emit: Emit<'_>) -> bool {
+        let any = !self.waiting.is_empty();
         for (id, reply) in self.waiting.drain(..) {
             let usage = Usage::new(reply.tokens, 0);
             if reply.cancelled {
@@ -95,5 +96,6 @@ impl Replies {
             }
             emit(id, Event::Done { finish: Finish::Stop, usage });
         }
+        any
     }
 }

@@ -1,11 +1,11 @@
 //! A model whose tokens see both ways: a BERT with weights at random, written here.
 
-use std::fs;
 use std::path::Path;
 
-use inferno_backend::{Backend, ErrorKind, Model, Work};
+use inferno_backend::{Ability, Backend, ErrorKind, Finish, Model, Rank, Work};
 use inferno_backend_gguf::Gguf;
 
+use crate::gguf_file::{File, text};
 use crate::harness::{chat, embed, options, run_all};
 
 const WIDTH: u64 = 32;
@@ -25,70 +25,9 @@ const WORDS: [&str; 12] = [
     "s",
 ];
 
-/// The metadata and tensors of a GGUF file under construction.
-#[derive(Default)]
-struct File {
-    keys: u64,
-    metadata: Vec<u8>,
-    tensors: u64,
-    table: Vec<u8>,
-    data: Vec<u8>,
-    random: u64,
-}
-
-impl File {
-    fn key(&mut self, key: &str, kind: u32, value: &[u8]) {
-        self.keys += 1;
-        self.metadata.extend(text(key));
-        self.metadata.extend(kind.to_le_bytes());
-        self.metadata.extend(value);
-    }
-
-    fn number(&mut self, key: &str, value: u32) {
-        self.key(key, 4, &value.to_le_bytes());
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key, 8, &text(value));
-    }
-
-    /// A tensor of 32-bit floats: ones for `.weight` of norms, else small numbers at random.
-    fn tensor(&mut self, name: &str, shape: &[u64]) {
-        self.tensors += 1;
-        self.table.extend(text(name));
-        self.table.extend((shape.len() as u32).to_le_bytes());
-        shape.iter().for_each(|size| self.table.extend(size.to_le_bytes()));
-        self.table.extend(0_u32.to_le_bytes());
-        self.table.extend((self.data.len() as u64).to_le_bytes());
-        for _ in 0..shape.iter().product() {
-            self.random =
-                self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let noise = (self.random >> 40) as f32 / (1 << 24) as f32 - 0.5;
-            let value = if name.ends_with("norm.weight") { 1.0 } else { noise / 2.0 };
-            self.data.extend(value.to_le_bytes());
-        }
-        self.data.resize(self.data.len().next_multiple_of(32), 0);
-    }
-
-    fn write(self, path: &Path) {
-        let mut bytes = b"GGUF\x03\0\0\0".to_vec();
-        bytes.extend(self.tensors.to_le_bytes());
-        bytes.extend(self.keys.to_le_bytes());
-        bytes.extend(self.metadata);
-        bytes.extend(self.table);
-        bytes.resize(bytes.len().next_multiple_of(32), 0);
-        bytes.extend(self.data);
-        fs::write(path, bytes).unwrap();
-    }
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
-}
-
-/// A small BERT with this pooling, as GGUF numbers it.
-fn bert(path: &Path, pooling: u32) {
-    let mut file = File::default();
+/// A small BERT with this pooling, as GGUF numbers it, and maybe with a head that scores.
+fn bert(path: &Path, pooling: u32, head: bool) {
+    let mut file = File::new(0.5);
     file.text("general.architecture", "bert");
     file.number("bert.context_length", CONTEXT as u32);
     file.number("bert.embedding_length", WIDTH as u32);
@@ -135,13 +74,21 @@ fn bert(path: &Path, pooling: u32) {
         linear(&mut file, &format!("{block}.ffn_down"), 2 * WIDTH, WIDTH);
         norm(&mut file, &format!("{block}.layer_output_norm"));
     }
+    if head {
+        linear(&mut file, "cls", WIDTH, WIDTH);
+        linear(&mut file, "cls.output", WIDTH, 1);
+    }
     file.write(path);
 }
 
 fn load(pooling: u32) -> Result<Box<dyn Model>, inferno_backend::Error> {
+    load_with(pooling, false)
+}
+
+fn load_with(pooling: u32, head: bool) -> Result<Box<dyn Model>, inferno_backend::Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bert.gguf");
-    bert(&path, pooling);
+    bert(&path, pooling, head);
     Gguf.load(&options(&path, 1), &mut |_| {})
 }
 
@@ -192,7 +139,47 @@ fn too_long_a_text_is_refused() {
 }
 
 #[test]
-fn a_model_that_ranks_is_refused() {
+fn a_model_with_a_head_ranks_documents() {
+    let mut model = load_with(4, true).unwrap();
+    let info = model.info();
+    assert!(!info.embeds && !info.generates && info.abilities.contains(&Ability::Rank));
+    let rank = |query: &str, documents: &[&str]| {
+        Work::Rank(Rank {
+            query: query.into(),
+            documents: documents.iter().map(|&text| text.into()).collect(),
+        })
+    };
+    let documents = ["the fox is red", "a owl", "foxs", "a owl"];
+    let outcome = run_all(&mut *model, vec![rank("red fox", &documents)]).remove(0);
+    assert_eq!(outcome.finish(), Finish::Stop);
+    let scores: Vec<f32> = outcome.vectors.iter().map(|vector| vector[0]).collect();
+    assert!(outcome.vectors.iter().all(|vector| vector.len() == 1) && scores.len() == 4, "{scores:?}");
+    assert!((scores[1] - scores[3]).abs() < 1e-4, "the same document has the same score: {scores:?}");
+    assert!((scores[0] - scores[1]).abs() > 1e-4, "documents differ: {scores:?}");
+    // [CLS] red fox [SEP] and each document with [SEP] behind it.
+    assert_eq!(outcome.prompt_tokens, Some(4 * 4 + (4 + 1) + (2 + 1) + (2 + 1) + (2 + 1)));
+    let other = run_all(&mut *model, vec![rank("owl", &documents[..1])]).remove(0);
+    assert!((other.vectors[0][0] - scores[0]).abs() > 1e-4, "the query counts");
+    let alone = run_all(&mut *model, vec![rank("red fox", &documents[..1])]).remove(0);
+    assert!((alone.vectors[0][0] - scores[0]).abs() < 1e-3, "alone or in company");
+
+    for (work, kind, named) in [
+        (rank("fox", &[]), ErrorKind::Invalid, "no document"),
+        (rank("fox", &["owl", &"fox ".repeat(70)]), ErrorKind::ContextLength, "document 2"),
+        (embed(&["fox"]), ErrorKind::Invalid, "makes no vectors"),
+    ] {
+        let error = model.submit(1, work).unwrap_err();
+        assert_eq!(error.kind, kind);
+        assert!(error.message.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn a_model_without_a_head_does_not_rank() {
     let error = load(4).err().unwrap();
-    assert!(error.message.contains("ranks"), "{error}");
+    assert!(error.message.contains("no weights that make a score"), "{error}");
+    let mut model = load_with(1, true).unwrap();
+    assert!(!model.info().abilities.contains(&Ability::Rank));
+    let error = model.submit(1, Work::Rank(Rank { query: "fox".into(), documents: vec!["owl".into()] }));
+    assert!(error.unwrap_err().message.contains("ranks no documents"));
 }

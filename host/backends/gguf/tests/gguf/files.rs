@@ -16,6 +16,8 @@ fn loading_reports_progress_and_what_the_model_can_do() {
     let info = model.info();
     assert_eq!((info.context, info.sequences), (1024, 3));
     assert!(info.generates && info.chats && info.embeds);
+    let weights = fs::metadata(storyteller()).unwrap().len();
+    assert!(info.memory > weights / 2 && info.memory < 1 << 30, "{info:?}");
     assert!(Gguf.devices().iter().any(|device| device.name == info.device), "{info:?}");
 }
 

@@ -1,5 +1,7 @@
 //! The backend with a real model: the demo model of this repository.
 
+#[cfg(test)] // where helpers may unwrap
+mod adapters;
 mod chats;
 mod constraints;
 mod embeddings;
@@ -8,8 +10,12 @@ mod encoder;
 mod files;
 mod generation;
 #[cfg(test)]
+mod gguf_file;
+#[cfg(test)]
 mod harness;
 mod likelihoods;
+#[cfg(test)]
+mod saved;
 mod sharing;
 mod tokens;
 mod tools;
