@@ -4,6 +4,7 @@
 #[path = "build/carried.rs"]
 mod carried;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
@@ -11,6 +12,9 @@ use std::{env, fs};
 use sha2::{Digest, Sha256};
 
 const TARGET: &str = "wasm32-wasip2";
+
+/// The folders in `plugins/` whose plugins the binary carries. Their packages are called `inferno-plugin-NAME`.
+const BUNDLED: [&str; 3] = ["anthropic", "gateway", "ollama"];
 
 /// Variables of the outer build that would change the inner one: they describe the host's target or the host's
 /// flags (`-C target-cpu=native` breaks a wasm build), or wrap the compiler for a purpose (clippy, coverage)
@@ -48,15 +52,29 @@ fn build() -> Result<(), String> {
     let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../..");
     let out = PathBuf::from(variable("OUT_DIR")?);
     demo_digest(&root)?;
-    for input in ["plugins/gateway", "sdk/rust", "wit", "Cargo.toml", "Cargo.lock"] {
+    for input in ["sdk/rust", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     carried::write(&root, &out.join("carried.rs"))?;
-    let wasm = plugin("inferno-plugin-gateway", &root, &out)?;
-    let bytes = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
-    fs::write(out.join("gateway.wasm"), bytes).map_err(|error| format!("cannot write gateway.wasm: {error}"))
+    let components = components(&root, &out)?;
+    let mut table = String::from("&[\n");
+    for name in BUNDLED {
+        let folder = root.join("plugins").join(name);
+        println!("cargo::rerun-if-changed={}", folder.display());
+        let wasm = out.join(format!("{name}.wasm"));
+        let built = components.join(format!("inferno_plugin_{name}.wasm"));
+        fs::copy(&built, &wasm).map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
+        let (manifest, wasm) = (folder.join("plugin.toml"), wasm.display().to_string());
+        let manifest = manifest.display().to_string();
+        let _ = writeln!(
+            table,
+            "    BundledPlugin {{ manifest: include_str!({manifest:?}), wasm: include_bytes!({wasm:?}) }},"
+        );
+    }
+    table.push(']');
+    fs::write(out.join("bundled.rs"), table).map_err(|error| format!("cannot write bundled.rs: {error}"))
 }
 
 fn demo_digest(root: &Path) -> Result<(), String> {
@@ -68,9 +86,9 @@ fn demo_digest(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Builds a plugin with a cargo of its own, in a target directory of its own since the outer cargo holds the lock
-/// of the other one, and gives the path of the component.
-fn plugin(package: &str, root: &Path, out: &Path) -> Result<PathBuf, String> {
+/// Builds the bundled plugins with a cargo of their own, in a target directory of their own since the outer cargo holds
+/// the lock of the other one, and gives the folder of the components.
+fn components(root: &Path, out: &Path) -> Result<PathBuf, String> {
     // OUT_DIR is <target>/<profile>/build/<package>/out.
     let target_dir =
         out.ancestors().nth(4).ok_or("OUT_DIR is not inside a target directory")?.join("plugins");
@@ -78,17 +96,8 @@ fn plugin(package: &str, root: &Path, out: &Path) -> Result<PathBuf, String> {
     let mut command = Command::new(&cargo);
     command
         .current_dir(root)
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--package",
-            package,
-            "--target",
-            TARGET,
-            "--profile",
-            "plugin",
-        ])
+        .args(["build", "--quiet", "--locked", "--target", TARGET, "--profile", "plugin"])
+        .args(BUNDLED.iter().flat_map(|name| ["--package".to_owned(), format!("inferno-plugin-{name}")]))
         .arg("--target-dir")
         .arg(&target_dir);
     for (name, _) in env::vars_os() {
@@ -113,9 +122,9 @@ fn plugin(package: &str, root: &Path, out: &Path) -> Result<PathBuf, String> {
         for line in String::from_utf8_lossy(&output.stderr).lines() {
             println!("cargo::error={line}");
         }
-        return Err(format!("the plugin {package} does not build for {TARGET}, see above"));
+        return Err(format!("the bundled plugins do not build for {TARGET}, see above"));
     }
-    Ok(target_dir.join(TARGET).join("plugin").join(format!("{}.wasm", package.replace('-', "_"))))
+    Ok(target_dir.join(TARGET).join("plugin"))
 }
 
 fn target_is_installed() -> bool {

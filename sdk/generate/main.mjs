@@ -56,7 +56,7 @@ const facts = {
   packages,
   /** What a plugin can import, and the grant that this needs. */
   imports: Object.fromEntries(
-    lent.map(({ name, docs }) => [name, /Needs the `([a-z]+)` grant/.exec(docs.join(" "))?.[1] ?? null]),
+    lent.map(({ name, docs }) => [name, /Needs the `([a-z_]+)` grant/.exec(docs.join(" "))?.[1] ?? null]),
   ),
   /** What a plugin can export, and the functions of that. */
   roles: Object.fromEntries(

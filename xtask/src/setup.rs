@@ -54,7 +54,7 @@ const NEEDS: &[Need] = &[
     },
     Need {
         name: "Python 3 with venv",
-        why: "the tests run the official openai client for Python",
+        why: "the tests run the official clients for Python",
         package: "python3-venv",
         present: || {
             command("python3")
@@ -65,7 +65,7 @@ const NEEDS: &[Need] = &[
     },
     Need {
         name: "Node.js with npm",
-        why: "the tests run the official openai client for Node",
+        why: "the tests run the official clients for Node",
         package: "npm",
         present: || succeeds("node --version") && succeeds("npm --version"),
     },

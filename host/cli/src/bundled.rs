@@ -10,10 +10,9 @@ pub(crate) struct BundledPlugin {
 
 /// The plugins that are there without being installed. They get no privilege: they can be replaced by a directory
 /// of the same name, and an entry in grants.toml takes away what they ask for.
-pub(crate) const PLUGINS: &[BundledPlugin] = &[BundledPlugin {
-    manifest: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/gateway/plugin.toml")),
-    wasm: include_bytes!(concat!(env!("OUT_DIR"), "/gateway.wasm")),
-}];
+///
+/// The build script lists them.
+pub(crate) const PLUGINS: &[BundledPlugin] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
 /// Whether a plugin of this name is part of the program.
 pub(crate) fn is_bundled(name: &str) -> bool {

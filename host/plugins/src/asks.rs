@@ -82,6 +82,12 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
         never: "see which models are installed",
     },
     &Switch {
+        key: "model_control",
+        interfaces: &["inferno:host/loading"],
+        sentence: "load and unload models, and say how long they stay",
+        never: "load or unload models",
+    },
+    &Switch {
         key: "kv",
         interfaces: &["inferno:host/kv"],
         sentence: "keep small values between calls, apart for each tenant",

@@ -63,6 +63,8 @@ pub struct Capabilities {
     pub inference: Option<ModelUse>,
     /// Looking at the installed models.
     pub models: bool,
+    /// Loading and unloading models.
+    pub model_control: bool,
     /// Small durable values.
     pub kv: bool,
     /// Folders.
@@ -83,6 +85,7 @@ pub(crate) enum Need<'a> {
     /// The use of this model.
     Inference(&'a str),
     Models,
+    ModelControl,
     Kv,
     /// A request to this target.
     Http(&'a Target),
@@ -100,6 +103,7 @@ impl Need<'_> {
         match self {
             Self::Inference(_) => "inference",
             Self::Models => "models",
+            Self::ModelControl => "model_control",
             Self::Kv => "kv",
             Self::Http(_) => "http",
             Self::Secret(_) => "secrets",
@@ -111,7 +115,7 @@ impl Need<'_> {
     /// What of it; nothing where there is nothing to choose.
     pub(crate) fn item(self) -> String {
         match self {
-            Self::Models | Self::Kv => String::new(),
+            Self::Models | Self::ModelControl | Self::Kv => String::new(),
             Self::Http(target) => target.to_string(),
             Self::Inference(name) | Self::Secret(name) | Self::Quota(name) | Self::Plugin(name) => {
                 name.to_owned()
@@ -138,7 +142,8 @@ impl Capabilities {
             }
             lines.push_str(" }\n");
         }
-        for (name, held) in [("models", self.models), ("kv", self.kv)] {
+        let switches = [("models", self.models), ("model_control", self.model_control), ("kv", self.kv)];
+        for (name, held) in switches {
             if held {
                 let _ = writeln!(lines, "{name} = true");
             }
@@ -183,6 +188,7 @@ impl Capabilities {
         match need {
             Need::Inference(model) => self.allows_model(model),
             Need::Models => self.models,
+            Need::ModelControl => self.model_control,
             Need::Kv => self.kv,
             Need::Http(target) => self.http.iter().any(|site| site.covers(target)),
             Need::Secret(name) => named(&self.secrets, name),
@@ -201,6 +207,7 @@ impl Capabilities {
         let mut all = self.clone();
         match need {
             Need::Models => all.models = true,
+            Need::ModelControl => all.model_control = true,
             Need::Kv => all.kv = true,
             Need::Inference(model) => {
                 let inference = all
@@ -279,6 +286,7 @@ mod tests {
 
     const ALL: &str = r#"inference = { models = ["a-*"], tokens_per_call = 5 }
 models = true
+model_control = true
 kv = true
 files = [{ path = "/docs", access = "read", why = 'to read "them"' }, { path = "/out", access = "write" }]
 http = ["https://api.example.com", "http://localhost:8080"]

@@ -4,6 +4,7 @@
 pub(crate) mod http;
 pub(crate) mod inference;
 pub(crate) mod kv;
+pub(crate) mod loading;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod models;
@@ -29,6 +30,7 @@ pub(crate) mod bindings {
             world lent {
                 import inferno:host/inference@0.1.0;
                 import inferno:host/models@0.1.0;
+                import inferno:host/loading@0.1.0;
                 import inferno:host/kv@0.1.0;
                 import inferno:host/settings@0.1.0;
                 import inferno:host/log@0.1.0;
@@ -47,6 +49,7 @@ pub(crate) mod bindings {
             "inferno:host/inference.tokenize": async | trappable,
             "inferno:host/inference.detokenize": async | trappable,
             "inferno:host/models": async | trappable,
+            "inferno:host/loading": async | trappable,
             "inferno:host/kv": async | trappable,
             "inferno:host/plugins.open-step": async | trappable,
             "inferno:host/plugins.judge": async | trappable,
@@ -70,9 +73,10 @@ pub(crate) mod bindings {
 }
 
 /// The interfaces that [`link`] adds, for errors that say what there is.
-pub(crate) const LENT: [&str; 11] = [
+pub(crate) const LENT: [&str; 12] = [
     "inferno:host/inference@0.1.0",
     "inferno:host/kv@0.1.0",
+    "inferno:host/loading@0.1.0",
     "inferno:host/log@0.1.0",
     "inferno:host/metrics@0.1.0",
     "inferno:host/models@0.1.0",
@@ -89,6 +93,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     http::link(linker)?;
     inference::link(linker)?;
     kv::link(linker)?;
+    loading::link(linker)?;
     log::link(linker)?;
     metrics::link(linker)?;
     models::link(linker)?;

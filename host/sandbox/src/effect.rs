@@ -107,6 +107,7 @@ impl Effect {
         let what = match need {
             Need::Inference(model) => format!("the use of model \"{model}\""),
             Need::Models => "the list of models".to_owned(),
+            Need::ModelControl => "loading and unloading models".to_owned(),
             Need::Kv => "stored values (kv)".to_owned(),
             Need::Http(target) => format!("requests to {target}"),
             Need::Secret(name) => format!("the secret {name:?}"),

@@ -23,6 +23,8 @@ struct Entry {
     #[serde(default)]
     models: bool,
     #[serde(default)]
+    model_control: bool,
+    #[serde(default)]
     kv: bool,
     #[serde(default)]
     files: Vec<FileUse>,
@@ -45,6 +47,7 @@ impl Entry {
             tenant: _,
             inference,
             models,
+            model_control,
             kv,
             files,
             http,
@@ -52,7 +55,7 @@ impl Entry {
             quota,
             plugins,
         } = self.clone();
-        Capabilities { inference, models, kv, files, http, secrets, quota, plugins }
+        Capabilities { inference, models, model_control, kv, files, http, secrets, quota, plugins }
     }
 
     fn name(&self) -> String {

@@ -38,6 +38,8 @@ pub struct Why {
     pub inference: Option<String>,
     /// See [`Capabilities::models`].
     pub models: Option<String>,
+    /// See [`Capabilities::model_control`].
+    pub model_control: Option<String>,
     /// See [`Capabilities::kv`].
     pub kv: Option<String>,
     /// See [`Capabilities::http`].
@@ -52,11 +54,12 @@ pub struct Why {
 
 impl Why {
     /// Each key of `[asks]`, whether it is asked for, and the reason.
-    fn beside<'a>(&'a self, asks: &Capabilities) -> [(&'static str, bool, Option<&'a str>); 7] {
-        let Self { inference, models, kv, http, secrets, quota, plugins } = self;
+    fn beside<'a>(&'a self, asks: &Capabilities) -> [(&'static str, bool, Option<&'a str>); 8] {
+        let Self { inference, models, model_control, kv, http, secrets, quota, plugins } = self;
         [
             ("inference", asks.inference.is_some(), inference.as_deref()),
             ("models", asks.models, models.as_deref()),
+            ("model_control", asks.model_control, model_control.as_deref()),
             ("kv", asks.kv, kv.as_deref()),
             ("http", !asks.http.is_empty(), http.as_deref()),
             ("secrets", !asks.secrets.is_empty(), secrets.as_deref()),
@@ -129,13 +132,13 @@ impl Roles {
 pub struct HttpRole {
     /// The paths under which it answers, such as `/v1`.
     pub mounts: Vec<String>,
-    /// How the host words its own refusals under these mounts. `$message` and `$kind` stand for JSON strings,
-    /// `$status` for a number. Absent: RFC 9457 problem details.
-    #[serde(default)]
     /// The paths at which it talks with clients over WebSockets, each under one of the mounts. The host makes one request
     /// of a connection: a line of its body is a message of the client, and a line of the answer's body a message to it.
     #[serde(default)]
     pub websockets: Option<Vec<String>>,
+    /// How the host words its own refusals under these mounts. `$message` and `$kind` stand for JSON strings,
+    /// `$status` for a number. Absent: RFC 9457 problem details.
+    #[serde(default)]
     pub error_body: Option<String>,
 }
 
@@ -213,10 +216,10 @@ impl Manifest {
         }
         if let Some(http) = &self.roles.http {
             check_paths("roles.http.mounts", &http.mounts)?;
+            http.websockets.as_deref().map_or(Ok(()), |paths| check_websockets(paths, &http.mounts))?;
             http.error_body.as_deref().map_or(Ok(()), check_error_body)?;
         }
         if let Some(filter) = &self.roles.filter {
-            http.websockets.as_deref().map_or(Ok(()), |paths| check_websockets(paths, &http.mounts))?;
             check_paths("roles.filter.applies_to", &filter.applies_to)?;
         }
         Ok(())
@@ -263,9 +266,6 @@ fn check_paths(key: &str, paths: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_error_body(template: &str) -> Result<(), String> {
-    for rest in template.split('$').skip(1) {
-        let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
 fn check_websockets(paths: &[String], mounts: &[String]) -> Result<(), String> {
     check_paths("roles.http.websockets", paths)?;
     let lies_under = |path: &str, mount: &str| {
@@ -280,6 +280,9 @@ fn check_websockets(paths: &[String], mounts: &[String]) -> Result<(), String> {
     }
 }
 
+fn check_error_body(template: &str) -> Result<(), String> {
+    for rest in template.split('$').skip(1) {
+        let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
         if !matches!(name.as_str(), "message" | "kind" | "status") {
             return Err(format!(
                 "roles.http.error_body has \"${name}\"; it may use $message, $kind and $status"
@@ -338,7 +341,7 @@ memory = "32MiB"
         check(
             "kv = true",
             "network = true",
-            "plugin.toml:15: unknown key \"network\"; known here: inference, models, kv, files, http, secrets, quota, plugins",
+            "plugin.toml:15: unknown key \"network\"; known here: inference, models, model_control, kv, files, http, secrets, quota, plugins",
         );
         check("license = \"MIT\"\n", "", "plugin.toml:2: missing field `license`");
         check(
@@ -366,9 +369,6 @@ memory = "32MiB"
             "$code}",
             "plugin.toml: roles.http.error_body has \"$code\"; it may use $message, $kind and $status",
         );
-        check("\"/acme/x\"", "\"/v1\"", "plugin.toml: roles.http.mounts names \"/v1\" twice");
-        for mount in ["v1", "/v1/", "/a/../b", "//", "/a b", ""] {
-            let error =
         for (paths, expect) in [
             (
                 "[\"/v1x/talk\"]",
@@ -383,6 +383,9 @@ memory = "32MiB"
             let websockets = format!("websockets = {paths}\nerror_body");
             check("error_body", &websockets, &format!("plugin.toml: {expect}"));
         }
+        check("\"/acme/x\"", "\"/v1\"", "plugin.toml: roles.http.mounts names \"/v1\" twice");
+        for mount in ["v1", "/v1/", "/a/../b", "//", "/a b", ""] {
+            let error =
                 Manifest::parse("plugin.toml", &FULL.replacen("/acme/x", mount, 1)).unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("plugin.toml: roles.http.mounts has {mount:?}; write a path")),

@@ -262,6 +262,20 @@ export declare namespace kv {
   export function add(key: string, by: number, ttlMs?: number | null): number;
 }
 
+/**
+ * Has models loaded and unloaded; without it, requests load them and the host unloads those that idle. Needs the
+ * `model_control` grant, and for the model's name the `inference` grant where there is one.
+ */
+export declare namespace loading {
+  /**
+   * Loads a model and returns when it is there. With `keep-alive-ms` it stays for so many milliseconds after its last
+   * request, for all who use it; 0: it goes as soon as it has nothing to do.
+   */
+  export function load(name: string, keepAliveMs?: number | null): void;
+  /** Has a model go as soon as it has nothing to do, and returns at once. */
+  export function unload(name: string): void;
+}
+
 /** Lines in the host's log, marked with the plugin, the tenant and the request. */
 export declare namespace log {
   export type Level = "trace" | "debug" | "info" | "warn" | "error";
@@ -295,10 +309,26 @@ export declare namespace models {
     details: [string, string][];
   }
 
+  /** A model that is in memory. */
+  export interface Residency {
+    /** The model's name. */
+    name: string;
+    /** When it was loaded, in seconds since 1970 (UTC). */
+    since: number;
+    /** When it goes if nobody asks it for anything, in seconds since 1970 (UTC); none: it stays until its memory is wanted. */
+    expires?: number | null;
+    /** Bytes that are set aside for it. */
+    memoryBytes: number;
+    /** Tokens that a prompt and its answer may have together. */
+    contextLength: number;
+  }
+
   /** The models that this plugin may use, ordered by name. */
   export function all(): Model[];
   /** One model. An unknown name gives `not-found` with near names in the hint. */
   export function get(name: string): Model;
+  /** Those of them that are in memory now, ordered by name. */
+  export function loaded(): Residency[];
 }
 
 /**
@@ -485,6 +515,7 @@ export interface Plugin {
 export interface Host {
   inference: typeof inference;
   kv: typeof kv;
+  loading: typeof loading;
   log: typeof log;
   metrics: typeof metrics;
   models: typeof models;

@@ -49,13 +49,14 @@ def lend(
     secrets: Mapping[str, str] | None = None,
     kv: Mapping[str, bytes] | None = None,
     inference: Callable[[Asked], str] | Any = None,
+    loading: Any = None,
     models: Any = None,
     plugins: Any = None,
     quota: Any = None,
 ) -> Seen:
     """Lends a host to the test: `log`, `metrics`, `kv` and `settings` are always there, the rest is what is given.
 
-    `inference` is the function that gives the answer's text. It, `models`, `plugins` and `quota` can also be objects
+    `inference` is the function that gives the answer's text. It, `loading`, `models`, `plugins` and `quota` can also be objects
     with the functions of the interface. What an earlier call lent is gone.
     """
     seen = Seen()
@@ -65,7 +66,7 @@ def lend(
     _put("kv", _Kv(seen, kv or {}))
     _put("secrets", None if secrets is None else _Secrets(secrets))
     _put("inference", _Inference(seen, inference) if callable(inference) else inference)
-    for name, given in {"models": models, "plugins": plugins, "quota": quota}.items():
+    for name, given in {"loading": loading, "models": models, "plugins": plugins, "quota": quota}.items():
         _put(name, given)
     return seen
 

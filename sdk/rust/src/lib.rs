@@ -74,7 +74,8 @@
 //! | module | gives | the manifest asks with |
 //! |---|---|---|
 //! | [`inference`] | text and vectors from models | `inference = { models = ["*"] }` |
-//! | [`models`] | the installed models | `models = true` |
+//! | [`models`] | the installed models, and those in memory | `models = true` |
+//! | [`models::load`], [`models::unload`] | which models are in memory, and for how long | `model_control = true` |
 //! | [`kv`] | small durable values, for each plugin and tenant apart | `kv = true` |
 //! | [`plugins`] | steps and judges of other plugins | `plugins = ["acme-*"]` |
 //! | [`quota`] | budgets that the user set, reserved and settled | `quota = ["NAME"]` |

@@ -122,11 +122,7 @@ fn options_grant_what_they_name_and_no_more() {
     assert!(refusal.contains("--yes"), "{refusal}");
     let refusal = user.call(["plugin", "install", &file, "--grants", "wrong.toml"]).refusal(2);
     assert!(refusal.contains("modles"), "{refusal}");
-    assert_eq!(
-        user.call(["plugin", "list", "--json"]).json().as_array().unwrap().len(),
-        1,
-        "only the gateway"
-    );
+    assert!(!user.call(["plugin", "list"]).product().contains("acme"), "nothing was installed");
 
     let report = user.call(["plugin", "install", &file, "--grant", "kv", "--json"]).json();
     assert_eq!((&report["active"], &report["change"]), (&json!(true), &json!("install")));

@@ -2,8 +2,9 @@
 //! the plugin may use.
 
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use inferno_inference::Loaded;
 use inferno_models::{Model, ModelsError};
 use serde_json::json;
 use wasmtime::Result;
@@ -37,6 +38,16 @@ impl models::Host for State {
             return slot.done(Err(error));
         }
         slot.done(blocking(self.shared.clone(), move |shared| find(shared, &name)).await)
+    }
+
+    async fn loaded(&mut self) -> Result<Result<Vec<models::Residency>, Error>> {
+        let call = "inferno:host/models.loaded";
+        let slot = taped!(self.tape, call, json!({}));
+        if let Err(error) = self.allow(call, Need::Models) {
+            return slot.done(Err(error));
+        }
+        let loaded = self.shared.services.inference.loaded().into_iter();
+        slot.done(Ok(loaded.filter(|model| self.shared.effect.sees(&model.name)).map(resident).collect()))
     }
 }
 
@@ -83,6 +94,11 @@ pub(super) async fn digest(shared: Arc<Shared>, name: String) -> Result<String, 
     blocking(shared, digest).await
 }
 
+/// Whether there is such a model, as far as the plugin may see.
+pub(super) async fn known(shared: Arc<Shared>, name: String) -> Result<(), Error> {
+    blocking(shared, move |shared| find(shared, &name)).await.map(drop)
+}
+
 /// A hint with near names that the plugin may see.
 pub(super) async fn near(shared: Arc<Shared>, name: String) -> Option<String> {
     let hint = blocking(shared, move |shared| Ok(did_you_mean(&near_names(shared, &name)))).await;
@@ -116,13 +132,31 @@ fn worded(error: ModelsError) -> Error {
     Error { kind, message: error.to_string(), hint: None, retry_after_ms: None }
 }
 
+fn resident(loaded: Loaded) -> models::Residency {
+    models::Residency {
+        since: seconds(loaded.since),
+        expires: loaded.expires.map(seconds),
+        memory_bytes: loaded.memory,
+        context_length: loaded.info.context,
+        name: loaded.name,
+    }
+}
+
+/// Since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 fn described(model: &Model) -> models::Model {
     let header = &model.header;
+    // Templates that show tools go over a list of this name.
+    let shows_tools = header.chat_template.as_ref().is_some_and(|template| template.contains("tools"));
     let texts = [
         ("architecture", Some(header.architecture.clone())),
         ("quantization", Some(header.quantization.clone())),
         ("license", header.license.clone()),
         ("parameters", Some(header.parameters.to_string())),
+        ("tools", shows_tools.then(|| "yes".to_owned())),
         ("embedding-length", header.embedding_length.map(|length| length.to_string())),
     ];
     let told = |value: &String| !matches!(value.as_str(), "" | "0");
@@ -130,7 +164,7 @@ fn described(model: &Model) -> models::Model {
         name: model.name.clone(),
         format: model.format.to_string(),
         size_bytes: model.size,
-        modified: model.modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        modified: seconds(model.modified),
         context_length: header.context_length,
         chats: header.chat_template.is_some(),
         details: texts

@@ -149,3 +149,35 @@ async fn tokens_per_call_is_a_ceiling() {
         ["ErrorKind::Invalid", "plugin \"probe\" wants 3 tokens of one request, but may have 2"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_come_and_go_for_those_that_may_say_so() {
+    let lab = Lab::new();
+    lab.model("fast", 0);
+    lab.model("other", 0);
+    let asks = "[asks]\nmodels = true\nmodel_control = true\ninference = { models = ['fast'] }";
+    let probe = lab.probe(asks);
+    let loaded = async || ok(&probe, "/probe/loaded", "").await;
+    assert_eq!(loaded().await, "");
+    assert_eq!(ok(&probe, "/probe/load?name=fast&keep=60000", "").await, "loaded");
+    assert!(loaded().await.starts_with("fast 100000 6"), "a minute, or one more for the seconds' parts");
+    ok(&probe, &format!("/probe/load?name=fast&keep={}", u64::MAX), "").await;
+    assert_eq!(loaded().await, "fast 100000 stays");
+
+    lab.services.inference.load("other", |_| {}).await.unwrap();
+    assert_eq!(loaded().await, "fast 100000 stays", "what it may not use it does not see");
+    for call in ["load", "unload"] {
+        let lines = refused(&probe, &format!("/probe/{call}?name=other")).await;
+        assert_eq!(lines[..2], ["ErrorKind::NotFound", "no model is named \"other\""]);
+    }
+
+    assert_eq!(ok(&probe, "/probe/unload?name=fast", "").await, "goes");
+    while !loaded().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(lab.services.inference.loaded().len(), 1, "the other one stays");
+    ok(&probe, "/probe/load?name=fast&keep=0", "").await;
+    while !loaded().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -4,6 +4,7 @@ import { stand } from "./stage.js";
 
 export const inference = stand("inference");
 export const kv = stand("kv");
+export const loading = stand("loading");
 export const log = stand("log");
 export const metrics = stand("metrics");
 export const models = stand("models");

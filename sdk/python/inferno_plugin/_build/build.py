@@ -49,7 +49,7 @@ def _check_asks(plugin: manifest.Manifest, imports: list[str]) -> None:
     """What is used must be asked for, or the host will refuse it at each call."""
     missing = [name for name in imports if (grant := wit.FACTS["imports"][name]) and grant not in plugin.asks]
     if missing:
-        lines = "\n".join(_LINES.get(name, f"{name} = true") for name in missing)
+        lines = "\n".join(_LINES.get(name, f"{wit.FACTS['imports'][name]} = true") for name in missing)
         raise Failure(f"{plugin.file}: the plugin uses {' and '.join(missing)}, which it must ask for:\n\n[asks]\n{lines}")
 
 

@@ -23,6 +23,17 @@ class Model:
     chats: bool
     details: List[Tuple[str, str]]
 
+@dataclass
+class Residency:
+    """
+    A model that is in memory.
+    """
+    name: str
+    since: int
+    expires: Optional[int]
+    memory_bytes: int
+    context_length: int
+
 
 def all() -> List[Model]:
     """
@@ -34,6 +45,13 @@ def all() -> List[Model]:
 def get(name: str) -> Model:
     """
     One model. An unknown name gives `not-found` with near names in the hint.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
+def loaded() -> List[Residency]:
+    """
+    Those of them that are in memory now, ordered by name.
 
     Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
     """

@@ -1,7 +1,7 @@
 //! Calls of what the host lends.
 
 use crate::wit::inferno::host::types::Error;
-use crate::wit::inferno::host::{inference, kv, log, models, settings};
+use crate::wit::inferno::host::{inference, kv, loading, log, models, settings};
 use crate::wit::wasi;
 use crate::wit::wasi::http::types::{Request, Response};
 use crate::{Query, read, report, respond, stores, text, use_plugins};
@@ -20,6 +20,17 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
                 .join("\n")
         }),
         "model" => models::get(&query.text("name")).map(|model| format!("{model:?}")),
+        "loaded" => models::loaded().map(|loaded| {
+            let told = |model: &models::Residency| {
+                assert!(model.since > 1_600_000_000 && model.memory_bytes > 0, "{model:?}");
+                let stays =
+                    model.expires.map_or("stays".to_owned(), |end| format!("{} s", end - model.since));
+                format!("{} {} {stays}", model.name, model.context_length)
+            };
+            loaded.iter().map(told).collect::<Vec<_>>().join("\n")
+        }),
+        "load" => loading::load(&query.text("name"), query.number("keep")).map(|()| "loaded".to_owned()),
+        "unload" => loading::unload(&query.text("name")).map(|()| "goes".to_owned()),
         "kv-get" => kv::get(&query.text("key")).map(|value| match value {
             Some(value) => String::from_utf8_lossy(&value).into_owned(),
             None => "nothing".to_owned(),
