@@ -18,4 +18,5 @@ mod likelihoods;
 mod saved;
 mod sharing;
 mod tokens;
+#[cfg(test)] // where helpers may unwrap
 mod tools;
