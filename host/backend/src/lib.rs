@@ -15,6 +15,7 @@ mod detect;
 mod error;
 mod export;
 pub mod frames;
+pub mod gpu;
 mod library;
 mod loaded;
 mod output;

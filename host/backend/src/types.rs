@@ -21,6 +21,9 @@ pub struct LoadOptions {
     /// Threads to compute with; absent: the backend chooses.
     #[serde(default)]
     pub threads: Option<u32>,
+    /// Threads to read prompts with, where that is another number than for answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads_batch: Option<u32>,
     /// Low-rank adapters (LoRA) that requests may name, and their files.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub adapters: BTreeMap<String, PathBuf>,
@@ -41,6 +44,7 @@ impl LoadOptions {
             context: None,
             sequences: 1,
             threads: None,
+            threads_batch: None,
             adapters: BTreeMap::new(),
             state_dir: None,
             extra: BTreeMap::new(),

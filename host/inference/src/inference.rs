@@ -1,8 +1,7 @@
 use std::{
-    collections::{HashMap, VecDeque},
-    path::PathBuf,
+    collections::VecDeque,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,24 +14,25 @@ use inferno_backend::{
 };
 use inferno_models::{Model, Models, ModelsError};
 use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Completion, Config, Generation, check, generation::Ticket, lock, slot::Slot, wire, worker::Launcher,
+    Completion, Config, Figures, Generation, Loaded, Status, Terms, check, figures::Account,
+    generation::Ticket, line::Seat, pool::Pool, slot::Slot, wire, worker::Launcher,
 };
 
-/// Runs models: starts a worker for each when it is first wanted, and hands requests to it. Clones are one.
+/// Runs models: starts a worker for each when it is first wanted, and hands requests to it. Clones are one, each with
+/// the [`Terms`] of its own.
 ///
 /// All of its calls must be made inside a Tokio runtime.
 #[derive(Clone, Debug)]
-pub struct Inference(Arc<Shared>);
+pub struct Inference {
+    shared: Arc<Shared>,
+    terms: Arc<Terms>,
+}
 
 #[derive(Debug)]
 struct Shared {
-    models: Models,
-    launcher: Arc<Launcher>,
-    /// By the file, so that all names of a model share one worker.
-    slots: Mutex<HashMap<PathBuf, Arc<Slot>>>,
+    pool: Arc<Pool>,
     next_id: AtomicU64,
 }
 
@@ -54,41 +54,25 @@ pub struct Ranking {
     pub usage: Usage,
 }
 
-/// A model that a worker holds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
-    /// The model's name.
-    pub name: String,
-    /// What it can do, and with what.
-    pub info: ModelInfo,
-    /// The worker's process.
-    pub pid: u32,
-    /// Requests that it works on.
-    pub active: usize,
-    /// Requests that wait.
-    pub queued: usize,
-    /// How often a worker had to be started again.
-    pub restarts: u32,
-}
-
 impl Inference {
     /// Starts nothing yet.
     #[must_use]
     pub fn new(models: Models, config: Config) -> Self {
         let config = Config { sequences: config.sequences.max(1), ..config };
-        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-        Self(Arc::new(Shared {
-            models,
-            launcher: Arc::new(Launcher { config, tasks, closing }),
-            slots: Mutex::default(),
-            next_id: AtomicU64::new(1),
-        }))
+        let pool = Arc::new(Pool::new(models, config));
+        Self { shared: Arc::new(Shared { pool, next_id: AtomicU64::new(1) }), terms: Arc::default() }
+    }
+
+    /// The same models, on other terms: `inference.under(Terms::of("acme")).complete(...)`.
+    #[must_use]
+    pub fn under(&self, terms: Terms) -> Self {
+        Self { shared: Arc::clone(&self.shared), terms: Arc::new(terms) }
     }
 
     /// The models that can be asked for.
     #[must_use]
     pub fn models(&self) -> &Models {
-        &self.0.models
+        &self.shared.pool.models
     }
 
     /// Begins to write a text, and returns when the model has taken the request: unknown models, too long prompts,
@@ -194,26 +178,57 @@ impl Inference {
 
     /// [`Inference::load`] for a model that was found otherwise.
     pub async fn load_on(&self, model: &Model, progress: impl FnMut(f32)) -> Result<ModelInfo, Error> {
-        let worker = self.slot(model).worker(model, &self.0.launcher, progress).await?;
+        let slot = self.slot(model);
+        let worker = slot.worker(model, &self.shared.pool, &self.terms, progress).await?;
         Ok(worker.info.clone())
+    }
+
+    /// Unloads a model and returns when its memory is free; false: it was not loaded. Without `force` this waits until
+    /// it is idle; with it, its requests end in an error.
+    pub async fn unload(&self, model: &str, force: bool) -> Result<bool, Error> {
+        let slot = self.shared.pool.slot(&self.find(model).await?);
+        Ok(slot.unload(force).await)
+    }
+
+    /// Keeps a model loaded whatever happens, once it is, or lets it be unloaded again.
+    pub async fn pin(&self, model: &str, pinned: bool) -> Result<(), Error> {
+        self.shared.pool.slot(&self.find(model).await?).pin(pinned);
+        Ok(())
+    }
+
+    /// What is known about a model.
+    pub async fn status(&self, model: &str) -> Result<Status, Error> {
+        let model = self.find(model).await?;
+        Ok(self.shared.pool.slot(&model).status(self.shared.pool.estimate(&model)))
     }
 
     /// The models that are loaded now, by name.
     #[must_use]
     pub fn loaded(&self) -> Vec<Loaded> {
-        let slots: Vec<_> = lock(&self.0.slots).values().cloned().collect();
-        let mut loaded: Vec<_> = slots.iter().filter_map(|slot| slot.loaded()).collect();
+        let mut loaded: Vec<_> = self.shared.pool.slots().iter().filter_map(|slot| slot.loaded()).collect();
         loaded.sort_by(|a, b| a.name.cmp(&b.name));
         loaded
+    }
+
+    /// What there is to count, since the start.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let Pool { memory, .. } = &*self.shared.pool;
+        let models = self.shared.pool.slots().into_iter();
+        Figures {
+            models: models.map(|slot| (slot.name.clone(), slot.figures())).collect(),
+            memory_budget: memory.budget(),
+            memory_used: memory.used(),
+        }
     }
 
     /// Takes no more work, lets what there is end by itself for as long as `drain`, ends what is left, and returns
     /// when no worker process remains.
     pub async fn shutdown(&self, drain: Duration) {
-        let Launcher { tasks, closing, .. } = &*self.0.launcher;
+        let Launcher { tasks, closing, .. } = &self.shared.pool.launcher;
         tasks.close();
-        let slots: Vec<_> = lock(&self.0.slots).values().cloned().collect();
-        let drained = timeout(drain, join_all(slots.iter().map(|slot| slot.drained()))).await;
+        let slots = self.shared.pool.slots();
+        let drained = timeout(drain, join_all(slots.iter().map(|slot| slot.line.drained()))).await;
         if drained.is_err() {
             tracing::warn!(
                 ?drain,
@@ -226,23 +241,20 @@ impl Inference {
 
     /// Looking for files takes system calls, which do not belong on the runtime's threads.
     async fn find(&self, name: &str) -> Result<Model, Error> {
-        let (models, wanted) = (self.0.models.clone(), name.to_owned());
+        let (models, wanted) = (self.shared.pool.models.clone(), name.to_owned());
         match tokio::task::spawn_blocking(move || models.find(&wanted)).await {
             Ok(found) => found.map_err(not_found),
             Err(error) => Err(Error::internal(format!("looking for model {name} failed: {error}"))),
         }
     }
 
+    /// The slot of a model, which stays loaded for as long as the terms say.
     fn slot(&self, model: &Model) -> Arc<Slot> {
-        let mut slots = lock(&self.0.slots);
-        match slots.get(&model.path) {
-            Some(slot) => Arc::clone(slot),
-            None => {
-                let slot = Arc::new(Slot::new(model, &self.0.launcher.config));
-                slots.insert(model.path.clone(), Arc::clone(&slot));
-                slot
-            }
+        let slot = self.shared.pool.slot(model);
+        if let Some(keep_alive) = self.terms.keep_alive {
+            slot.keep(keep_alive);
         }
+        slot
     }
 
     async fn submit(
@@ -252,11 +264,29 @@ impl Inference {
         fits: impl Fn(&ModelInfo) -> Result<(), Error>,
     ) -> Result<Ticket, Error> {
         let slot = self.slot(model);
-        let mut place = slot.enter()?;
-        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let account = slot.counters.account(&self.terms.tenant);
+        let submitted = self.submit_to(&slot, model, work, fits, &account).await;
+        submitted.inspect_err(|error| account.failed(error))
+    }
+
+    /// A seat, the model, the seat's turn, the worker; from there on the worker's events count.
+    async fn submit_to(
+        &self,
+        slot: &Arc<Slot>,
+        model: &Model,
+        work: Work,
+        fits: impl Fn(&ModelInfo) -> Result<(), Error>,
+        account: &Arc<Account>,
+    ) -> Result<Ticket, Error> {
+        let Shared { pool, next_id } = &*self.shared;
+        let seat: Seat = slot.line.enter(&self.terms, account)?;
+        let id = next_id.fetch_add(1, Ordering::Relaxed);
         let mut frame = wire::submit(id, work)?;
+        fits(&slot.worker(model, pool, &self.terms, |_| {}).await?.info)?;
+        let mut place = seat.turn(&self.terms).await?;
         loop {
-            let worker = slot.worker(model, &self.0.launcher, |_| {}).await?;
+            // Usually the same one as before; while the request waited, it may have ended.
+            let worker = slot.worker(model, pool, &self.terms, |_| {}).await?;
             fits(&worker.info)?;
             match worker.submit(id, frame, place) {
                 Ok(ticket) => return Ok(ticket),

@@ -7,12 +7,17 @@
 //! What stands between a request and the tokens, one file each:
 //!
 //! - `check`: requests that no model could answer are refused before a process is involved;
-//! - `slot`: one per model file: its bounded queue, its one load that all wait for, its pause after crashes;
+//! - `line` and `queue`: one per model file: its bounded seats, and whose turn it is;
+//! - `slot`: one per model file: its one load that all wait for, its pause after crashes, its end when it is idle;
+//! - `pool` and `memory`: which models are loaded, and which must go so that another one fits; `machine` says what
+//!   there is;
 //! - `worker`: one per loaded model: how it is loaded, and how requests come to it;
 //! - `supervisor`: the task that watches a worker until its process has ended;
 //! - `process`: how that process is started, and what its end means;
 //! - `wire`: frames on the socket, as bytes;
-//! - `requests` and `mailbox`: from a frame to the one who waits for it.
+//! - `requests` and `mailbox`: from a frame to the one who waits for it;
+//! - `figures`: what is counted meanwhile;
+//! - `prompt_cache`: what workers keep of prompts for those that come after them.
 //!
 //! **The way of a token.** One task per worker reads the socket with a large buffer, so one read takes in everything
 //! that the worker wrote. Each text is appended to its request's mailbox, and a consumer is woken once per read at
@@ -24,26 +29,39 @@
 mod check;
 mod completion;
 mod config;
+mod figures;
 mod generation;
 mod inference;
+mod line;
+mod machine;
 mod mailbox;
+mod memory;
+mod pool;
 mod process;
+mod prompt_cache;
+mod queue;
 mod requests;
 mod slot;
+mod status;
 mod supervisor;
+mod terms;
 mod wire;
 mod worker;
 
 pub use completion::{Completion, Draft};
 pub use config::{Config, WorkerCommand};
+pub use figures::{Figures, Histogram, ModelFigures, Outcome, TenantFigures};
 pub use generation::Generation;
-pub use inference::{Embeddings, Inference, Loaded, Ranking};
+pub use inference::{Embeddings, Inference, Ranking};
 pub use inferno_backend::{
     Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Input,
     Message, ModelInfo, Rank, Role, Sampling, Token, Tokenize, Tool, ToolCall, ToolCallDelta, ToolChoice,
     Usage,
 };
 pub use inferno_models as models;
+pub use prompt_cache::{Compression, Kept, PromptCache};
+pub use status::{Loaded, State, Status};
+pub use terms::{KeepAlive, Terms};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -43,7 +43,8 @@ impl<T> Queue<T> {
     pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
         [&mut self.foreground, &mut self.background].into_iter().find_map(|class| {
             let place = |waiting: &VecDeque<(u64, T)>| waiting.iter().position(|(other, _)| *other == id);
-            let (at, index) = (0..).zip(class.iter()).find_map(|(at, (_, waiting))| Some((at, place(waiting)?)))?;
+            let (at, index) =
+                (0..).zip(class.iter()).find_map(|(at, (_, waiting))| Some((at, place(waiting)?)))?;
             take(class, at, index)
         })
     }

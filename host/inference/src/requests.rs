@@ -10,13 +10,9 @@ use std::{
 };
 
 use inferno_backend::{Error, Event};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 
-use crate::{lock, mailbox::Mailbox};
-
-/// One of a model's bounded places. A request holds it until the worker says that it has ended: a cancelled one is
-/// work for the worker until then, and callers that come and go cannot pile up more than the bound.
-pub(crate) type Place = OwnedSemaphorePermit;
+use crate::{line::Place, lock, mailbox::Mailbox};
 
 /// Why a worker takes nothing any more, and since when.
 #[derive(Clone, Debug)]
@@ -41,7 +37,7 @@ struct Table {
 #[derive(Debug)]
 struct Entry {
     mailbox: Arc<Mailbox>,
-    _place: Place,
+    place: Place,
 }
 
 impl Requests {
@@ -52,24 +48,25 @@ impl Requests {
             return Err(place);
         }
         let mailbox = Arc::new(Mailbox::default());
-        table.open.insert(id, Entry { mailbox: Arc::clone(&mailbox), _place: place });
+        table.open.insert(id, Entry { mailbox: Arc::clone(&mailbox), place });
         Ok(mailbox)
     }
 
     /// Hands out several events under one lock.
     pub(crate) fn deliver<'a>(&'a self, wake: &'a mut Vec<Waker>) -> Delivery<'a> {
-        Delivery { table: lock(&self.table), served: &self.served, wake }
+        Delivery { table: lock(&self.table), served: &self.served, wake, now: Instant::now() }
     }
 
-    /// Ends every request with `error` and takes no more.
+    /// Ends every request with `error` and takes no more. The first reason counts.
     pub(crate) fn close(&self, error: Error) {
         let open = {
             let mut table = lock(&self.table);
-            table.closed = Some(Closed { error: error.clone(), since: Instant::now() });
+            table.closed.get_or_insert_with(|| Closed { error: error.clone(), since: Instant::now() });
             std::mem::take(&mut table.open)
         };
         for entry in open.into_values() {
-            let Entry { mailbox, _place: place } = entry;
+            let Entry { mailbox, place } = entry;
+            place.account.failed(&error);
             // The place first: who reads the error may ask again at once.
             drop(place);
             if let Some(waker) = mailbox.put(Event::Failed(error.clone())) {
@@ -82,10 +79,6 @@ impl Requests {
         lock(&self.table).closed.clone()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        lock(&self.table).open.len()
-    }
-
     pub(crate) fn served(&self) -> bool {
         self.served.load(Ordering::Relaxed)
     }
@@ -96,6 +89,8 @@ pub(crate) struct Delivery<'a> {
     table: MutexGuard<'a, Table>,
     served: &'a AtomicBool,
     wake: &'a mut Vec<Waker>,
+    /// When the read was that these events came with.
+    now: Instant,
 }
 
 impl Delivery<'_> {
@@ -106,11 +101,13 @@ impl Delivery<'_> {
                 if matches!(event, Event::Done { .. }) {
                     self.served.store(true, Ordering::Relaxed);
                 }
-                let Entry { mailbox, _place: place } = entry;
+                let Entry { mailbox, place } = entry;
+                place.account.event(&event, self.now);
                 drop(place);
                 self.wake.extend(mailbox.put(event));
             }
         } else if let Some(entry) = self.table.open.get(&id) {
+            entry.place.account.event(&event, self.now);
             self.wake.extend(entry.mailbox.put(event));
         }
     }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{process, requests::Requests, wire::Wire};
+use crate::{memory::Reservation, process, requests::Requests, wire::Wire};
 
 /// How long to wait for the rest of a log after its process has ended: a grandchild may hold the pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -28,6 +28,9 @@ pub(crate) struct Supervisor {
     pub(crate) child: Child,
     pub(crate) requests: Arc<Requests>,
     pub(crate) words: LastWords,
+    pub(crate) memory: Reservation,
+    /// Says that the process is gone.
+    pub(crate) gone: CancellationToken,
 }
 
 impl Supervisor {
@@ -37,15 +40,20 @@ impl Supervisor {
         let trouble = tokio::select! {
             trouble = hand_out(&mut wire, &self.requests) => trouble,
             () = retired.cancelled() => {
-                // Only a shutdown retires a worker that has requests.
+                // Only a shutdown retires a worker that has requests, but for those who say so before.
                 self.requests.close(shutting_down(&self.name));
                 drop(wire);
                 let status = process::end(&mut self.child).await;
+                drop(self.memory);
+                self.gone.cancel();
                 tracing::info!(model = self.name, pid = self.pid, how = process::describe(&status), "model unloaded");
                 return;
             }
         };
         let error = trouble.told(&self.name, &mut self.child).await;
+        // The memory first: whoever reads the error may ask again at once.
+        drop(self.memory);
+        self.gone.cancel();
         self.requests.close(error.clone());
         let last_words = self.words.get().await;
         tracing::warn!(model = self.name, pid = self.pid, last_words, %error, "worker lost");

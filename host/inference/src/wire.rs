@@ -9,8 +9,6 @@ use inferno_backend::{
 use inferno_models::Model;
 use tokio::{io::AsyncReadExt, net::unix::OwnedReadHalf};
 
-use crate::Config;
-
 /// What one read takes in at most, unless a single frame is longer: thousands of tokens.
 const CHUNK: usize = 64 << 10;
 
@@ -64,17 +62,8 @@ impl Wire {
 }
 
 /// The first thing that a worker is told.
-pub(crate) fn load(model: &Model, config: &Config) -> Result<Vec<u8>, Error> {
-    encode(&Frame::Load(Load {
-        backend: None,
-        format: model.format.to_string(),
-        options: LoadOptions {
-            context: config.context,
-            sequences: config.sequences,
-            threads: config.threads,
-            ..LoadOptions::new(&model.path)
-        },
-    }))
+pub(crate) fn load(model: &Model, options: LoadOptions) -> Result<Vec<u8>, Error> {
+    encode(&Frame::Load(Load { backend: None, format: model.format.to_string(), options }))
 }
 
 pub(crate) fn submit(id: u64, work: Work) -> Result<Vec<u8>, Error> {

@@ -1,6 +1,9 @@
 //! One loaded model: its process, the requests at it, and the tasks between them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use inferno_backend::{Error, ErrorKind, ModelInfo, frames::Frame};
 use inferno_models::Model;
@@ -13,8 +16,11 @@ use tokio_util::{
 use crate::{
     Config,
     generation::Ticket,
+    line::Place,
+    machine,
+    memory::{Held, Reservation},
     process,
-    requests::{Closed, Place, Requests},
+    requests::{Closed, Requests},
     supervisor::{LastWords, Supervisor, Trouble, send, shutting_down},
     wire::{self, Wire},
 };
@@ -29,23 +35,43 @@ pub(crate) struct Launcher {
     pub(crate) closing: CancellationToken,
 }
 
+/// How to load a model, this time.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    pub(crate) model: &'a Model,
+    /// The first thing that the worker is told.
+    pub(crate) load: Vec<u8>,
+    pub(crate) memory: Reservation,
+    /// Gives up.
+    pub(crate) stop: &'a CancellationToken,
+}
+
 /// A process that holds a model. When the last reference is gone, it ends.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) info: ModelInfo,
     pub(crate) pid: u32,
+    pub(crate) since: SystemTime,
+    /// Bytes that were estimated before it was loaded.
+    pub(crate) estimated: u64,
+    pub(crate) memory: Arc<Held>,
+    /// Its process has been reaped.
+    pub(crate) gone: CancellationToken,
+    /// It ends, or has.
+    pub(crate) retired: CancellationToken,
     requests: Arc<Requests>,
     outbox: mpsc::UnboundedSender<Vec<u8>>,
     _alive: DropGuard,
 }
 
 impl Worker {
-    /// Starts a process and has it load `model`. Must run to its end: it is what reaps the process.
+    /// Starts a process and has it load a model. Must run to its end: it is what reaps the process.
     pub(crate) async fn start(
-        model: &Model,
+        start: Start<'_>,
         launcher: &Launcher,
         progress: impl FnMut(f32),
     ) -> Result<Self, Error> {
+        let Start { model, load, memory, stop } = start;
         let name = &model.name;
         let (mut child, socket) = process::spawn(&launcher.config)?;
         let pid = child.id().unwrap_or_default();
@@ -54,12 +80,12 @@ impl Worker {
         let mut wire = Wire::new(read);
         let loading = async {
             // A worker that has ended already is noticed, with its status, by reading.
-            write.write_all(&wire::load(model, &launcher.config)?).await.ok();
-            load(name, &mut wire, launcher.config.load_timeout, progress).await
+            write.write_all(&load).await.ok();
+            follow(name, &mut wire, launcher.config.load_timeout, progress).await
         };
         let outcome = tokio::select! {
             outcome = loading => outcome,
-            () = launcher.closing.cancelled() => Err(Trouble::Said(shutting_down(name))),
+            () = stop.cancelled() => Err(Trouble::Said(stopped(name, launcher))),
         };
         let info = match outcome {
             Ok(info) => info,
@@ -71,16 +97,42 @@ impl Worker {
                 return Err(error);
             }
         };
-        tracing::info!(model = name, pid, device = info.device, context = info.context, "model loaded");
+
+        let (held, estimated) = (memory.held(), memory.held().bytes());
+        held.measured(match info.memory {
+            // Weights that are mapped and caches that are not filled yet do not count as resident.
+            0 => machine::resident(pid).unwrap_or_default().max(estimated),
+            known => known,
+        });
+        let (device, context, bytes) = (&info.device, info.context, held.bytes());
+        tracing::info!(model = name, pid, device, context, memory = bytes, "model loaded");
 
         let requests = Arc::new(Requests::default());
-        let retired = launcher.closing.child_token();
+        let (retired, gone) = (launcher.closing.child_token(), CancellationToken::new());
         let (outbox, mail) = mpsc::unbounded_channel();
         launcher.tasks.spawn(send(write, mail, retired.clone()));
-        let supervisor =
-            Supervisor { name: name.clone(), pid, child, requests: Arc::clone(&requests), words };
+        let supervisor = Supervisor {
+            name: name.clone(),
+            pid,
+            child,
+            requests: Arc::clone(&requests),
+            words,
+            memory,
+            gone: gone.clone(),
+        };
         launcher.tasks.spawn(supervisor.run(wire, retired.clone()));
-        Ok(Self { info, pid, requests, outbox, _alive: retired.drop_guard() })
+        Ok(Self {
+            info,
+            pid,
+            since: SystemTime::now(),
+            estimated,
+            memory: held,
+            gone,
+            requests,
+            outbox,
+            _alive: retired.clone().drop_guard(),
+            retired,
+        })
     }
 
     /// Hands a request over. A worker that has ended gives it back.
@@ -106,6 +158,13 @@ impl Worker {
         }
     }
 
+    /// Ends it now, and its requests with `error`.
+    pub(crate) fn stop(&self, error: Error) {
+        self.memory.leaving();
+        self.requests.close(error);
+        self.retired.cancel();
+    }
+
     /// Why it takes nothing any more, if so.
     pub(crate) fn closed(&self) -> Option<Closed> {
         self.requests.closed()
@@ -115,15 +174,21 @@ impl Worker {
     pub(crate) fn served(&self) -> bool {
         self.requests.served()
     }
+}
 
-    /// How many requests it has, cancelled ones that have not ended yet included.
-    pub(crate) fn load(&self) -> usize {
-        self.requests.len()
-    }
+/// Why a load was given up.
+pub(crate) fn stopped(model: &str, launcher: &Launcher) -> Error {
+    if launcher.closing.is_cancelled() { shutting_down(model) } else { unloaded(model) }
+}
+
+/// Why a request ended with the model.
+pub(crate) fn unloaded(model: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("model {model} was unloaded by whoever runs this server"))
+        .hint("The next request loads it again.")
 }
 
 /// Follows a load to its end. `patience` is the longest time without a sign of progress.
-async fn load(
+async fn follow(
     model: &str,
     wire: &mut Wire,
     patience: Duration,

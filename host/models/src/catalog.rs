@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Foreign, Model,
+    Adapter, Foreign, Model,
     digest::Digests,
     discover::Candidate,
     inspect::{Content, Files},
@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     pub(crate) models: Vec<Model>,
+    pub(crate) adapters: Vec<Adapter>,
     pub(crate) problems: Vec<(PathBuf, String)>,
     by_name: HashMap<String, usize>,
     /// Files that would have been models; asking for one by name tells what is wrong with it.
@@ -93,11 +94,18 @@ impl Catalog {
     fn add_models(&mut self, entries: Vec<Entry>, digests: &Arc<Digests>) {
         let mut further = Vec::new();
         for Entry { files, content, mut candidates } in entries {
-            let Content::Model(format, header) = content else { continue };
             if candidates.is_empty() {
                 continue;
             }
             let first = candidates.remove(0);
+            let (format, header) = match content {
+                Content::Model(format, header) => (format, header),
+                Content::Adapter(architecture) => {
+                    self.add_adapter(&first, &files, architecture);
+                    continue;
+                }
+                Content::Accessory => continue,
+            };
             let name = self.free_name(&first);
             let index = self.models.len();
             self.by_name.insert(name.clone(), index);
@@ -133,6 +141,21 @@ impl Catalog {
         }
         for model in &mut self.models {
             model.aliases.sort();
+        }
+    }
+
+    /// Adapters have names of their own; the folder that they belong in is no part of it.
+    fn add_adapter(&mut self, candidate: &Candidate, files: &Files, architecture: String) {
+        let name = candidate.name.strip_prefix("adapters/").unwrap_or(&candidate.name).to_owned();
+        match self.adapters.binary_search_by(|other| other.name.cmp(&name)) {
+            Ok(_) => {
+                let why = format!("not listed, since another adapter is called {name}, too");
+                self.problems.push((candidate.path.clone(), why));
+            }
+            Err(at) => {
+                let (path, size) = (files.path.clone(), files.size());
+                self.adapters.insert(at, Adapter { name, path, architecture, size });
+            }
         }
     }
 

@@ -43,10 +43,10 @@ impl Digests {
 
     /// The digest of all parts in their order, as `sha256:` and hexadecimal digits.
     pub(crate) fn digest(&self, files: &Files, progress: &mut dyn FnMut(u64, u64)) -> Result<String, String> {
-        let state = state(files);
-        if let Some(sha256) = self.known(files, &state) {
+        if let Some(sha256) = self.known(files) {
             return Ok(sha256);
         }
+        let state = state(files);
         let sha256 = compute(files, progress).map_err(|error| format!("cannot be read: {error}"))?;
         if !files.unchanged() {
             return Err("the file changed while it was read: try again when it is complete".to_owned());
@@ -55,7 +55,9 @@ impl Digests {
         Ok(sha256)
     }
 
-    fn known(&self, files: &Files, state: &[(u64, u64, u64)]) -> Option<String> {
+    /// The digest, if it was computed before.
+    pub(crate) fn known(&self, files: &Files) -> Option<String> {
+        let state = state(files);
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let record = records.iter().find(|record| record.path == files.path && record.state == state)?;
         Some(record.sha256.clone())

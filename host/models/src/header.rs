@@ -17,6 +17,9 @@ pub struct Header {
     pub embedding_length: Option<u32>,
     /// Blocks of the network.
     pub layers: Option<u32>,
+    /// Numbers that a token leaves in the caches of keys and values of all layers together; absent where nothing is
+    /// cached or the file does not say.
+    pub cache_per_token: Option<u64>,
     /// Tokens that it knows.
     pub vocab_size: Option<u32>,
     /// The kind of tokenizer, such as `gpt2`.

@@ -101,7 +101,9 @@ impl Files {
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Model(Format, Box<Header>),
-    /// It belongs to a model (a projector, an adapter, a matrix of importances), but is none.
+    /// A low-rank adapter for models of this architecture.
+    Adapter(String),
+    /// It belongs to a model (a projector, a matrix of importances), but is none.
     Accessory,
 }
 
@@ -140,9 +142,11 @@ fn read_gguf(files: &Files) -> Result<Content, String> {
     check_split(contents.first(), files.parts.len())?;
     if let Some(first) = contents.first() {
         let kind = first.metadata.text("general.type");
-        if matches!(kind, Some("adapter" | "mmproj" | "imatrix"))
-            || first.metadata.text("general.architecture") == Some("clip")
-        {
+        let architecture = first.metadata.text("general.architecture");
+        if kind == Some("adapter") {
+            return Ok(Content::Adapter(architecture.unwrap_or("unknown").to_owned()));
+        }
+        if matches!(kind, Some("mmproj" | "imatrix")) || architecture == Some("clip") {
             return Ok(Content::Accessory);
         }
     }

@@ -21,5 +21,5 @@ pub use error::ModelsError;
 pub use foreign::Foreign;
 pub use format::{Format, NotAModel};
 pub use header::Header;
-pub use models::{Builtin, Config, Listing, Model, Models};
+pub use models::{Adapter, Builtin, Config, Listing, Model, Models};
 pub use validate::{Check, Report, validate};

@@ -61,8 +61,30 @@ struct State {
 pub struct Listing {
     /// The models, sorted by name.
     pub models: Vec<Model>,
+    /// Low-rank adapters among them, sorted by name.
+    pub adapters: Vec<Adapter>,
     /// Files that look like models and cannot be run, each with what is wrong.
     pub problems: Vec<(PathBuf, String)>,
+}
+
+/// A low-rank adapter (LoRA) on disk: it changes what a model writes, and is no model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// What requests call it.
+    pub name: String,
+    /// The file to open.
+    pub path: PathBuf,
+    /// The family of models that it was made for.
+    pub architecture: String,
+    /// Bytes on disk.
+    pub size: u64,
+}
+
+impl Adapter {
+    /// It may be applied to this model, as far as the headers tell.
+    pub fn fits(&self, model: &Model) -> bool {
+        self.architecture == model.header.architecture
+    }
 }
 
 /// A model on disk.
@@ -98,6 +120,11 @@ impl Model {
         self.digests.digest(&self.files, progress).map_err(|why| ModelsError::unusable(&self.path, why))
     }
 
+    /// The digest, if it was computed before and the files have not changed since.
+    pub fn known_digest(&self) -> Option<String> {
+        self.digests.known(&self.files)
+    }
+
     /// Every file that is read when it runs, by canonical path: one, or the parts of a split model.
     pub fn files(&self) -> &[PathBuf] {
         &self.files.parts
@@ -125,7 +152,8 @@ impl Models {
         self.refresh(&mut state)?;
         let mut models = state.catalog.models.clone();
         models.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Listing { models, problems: state.catalog.problems.clone() })
+        let (adapters, problems) = (state.catalog.adapters.clone(), state.catalog.problems.clone());
+        Ok(Listing { models, adapters, problems })
     }
 
     /// The model with this name or alias. A name is never a path. Asking again for a model that did not change costs

@@ -166,6 +166,7 @@ impl Random {
                     context: self.maybe(Self::u32),
                     sequences: self.u32(),
                     threads: self.maybe(Self::u32),
+                    threads_batch: self.maybe(Self::u32),
                     adapters: self.many(|random| (random.text(), random.text().into())).into_iter().collect(),
                     state_dir: self.maybe(|random| random.text().into()),
                     extra: self.many(|random| (random.text(), random.text())).into_iter().collect(),

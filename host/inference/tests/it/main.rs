@@ -2,9 +2,11 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "in a test, that is how to fail")]
 
+mod fair;
 mod kit;
 mod loading;
 mod odd;
+mod pool;
 mod queue;
 mod stream;
 mod supervision;

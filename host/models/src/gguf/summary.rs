@@ -22,6 +22,7 @@ pub(crate) fn summary(files: &[Contents]) -> Result<Header, GgufError> {
         context_length: of_architecture("context_length")?,
         embedding_length: of_architecture("embedding_length")?,
         layers: of_architecture("block_count")?,
+        cache_per_token: cache_per_token(of_architecture)?,
         vocab_size: tokens.or(of_architecture("vocab_size")?),
         tokenizer: text("tokenizer.ggml.model"),
         chat_template: text("tokenizer.chat_template"),
@@ -31,6 +32,21 @@ pub(crate) fn summary(files: &[Contents]) -> Result<Header, GgufError> {
         metadata_count: metadata.len(),
         architecture,
     })
+}
+
+/// Where heads differ from layer to layer, all are taken to have as many as the attention as a whole.
+fn cache_per_token(
+    number: impl Fn(&str) -> Result<Option<u32>, GgufError>,
+) -> Result<Option<u64>, GgufError> {
+    let (Some(layers), Some(heads)) = (number("block_count")?, number("attention.head_count")?) else {
+        return Ok(None);
+    };
+    let cached = number("attention.head_count_kv")?.unwrap_or(heads);
+    let size = number("embedding_length")?.unwrap_or(0) / heads.max(1);
+    let keys = number("attention.key_length")?.unwrap_or(size);
+    let values = number("attention.value_length")?.unwrap_or(size);
+    let of_a_head = u64::from(keys) + u64::from(values);
+    Ok(Some(u64::from(layers).saturating_mul(cached.into()).saturating_mul(of_a_head)))
 }
 
 /// What the file calls itself, or else the type that most of its numbers have.
