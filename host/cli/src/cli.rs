@@ -1,5 +1,6 @@
 //! From the process to a verb and back to an exit status.
 
+use std::cell::OnceCell;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -12,6 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::logging::{self, Keep};
 use crate::printer::Printer;
 use crate::settings::{self, Environment, Override, Settings};
+use crate::traces::Traces;
 use crate::uses::Uses;
 
 /// The whole program.
@@ -52,11 +54,16 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
     let Arguments { global, verb } = arguments;
     // To note every use costs time, so it is done only where that is what was asked for.
     let uses = matches!(verb, Verb::Plugin(Plugin::Suggest(_))).then(Uses::default);
+    // Only what a server does is traced.
+    let serves = matches!(verb, Verb::Serve(_));
+    let traces = OnceCell::new();
     let settings = |further: Vec<Override>| -> Result<Settings, Failure> {
         let mut overrides = global.overrides().map_err(Failure::usage)?;
         overrides.extend(further);
         let settings = Settings::resolve(&Environment::current()?, &overrides)?;
-        let keep = Keep { denials: &settings.data_dir, uses: uses.clone() };
+        let endpoint = settings.otlp_endpoint.as_deref().filter(|_| serves);
+        let traces = traces.get_or_init(|| Traces::to(endpoint)).clone()?;
+        let keep = Keep { denials: &settings.data_dir, uses: uses.clone(), traces: &traces };
         logging::start(settings.log_level, settings.log_format, Some(keep), printer);
         Ok(settings)
     };
@@ -68,7 +75,11 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
             commands::worker::worker(&worker)
         }
         Verb::Run(run) => commands::run::run(&settings(vec![])?, &run, printer),
-        Verb::Serve(serve) => commands::serve::serve(&settings(serve.overrides())?, &serve, printer),
+        Verb::Serve(serve) => {
+            let settings = settings(serve.overrides())?;
+            let traces = traces.into_inner().transpose()?.unwrap_or_default();
+            commands::serve::serve(&settings, &serve, &traces, printer)
+        }
         Verb::Models(args::Models::List(json)) => {
             commands::models_list::list(&settings(vec![])?, json, printer)
         }

@@ -10,6 +10,7 @@ use tracing_subscriber::prelude::*;
 use crate::denials::{self, Recorder};
 use crate::printer::Printer;
 use crate::settings::{LogFormat, LogLevel};
+use crate::traces::Traces;
 use crate::uses::{self, Uses};
 
 /// What is kept of what plugins do, whatever the level of the log.
@@ -18,6 +19,8 @@ pub(crate) struct Keep<'a> {
     pub(crate) denials: &'a Path,
     /// What they use is noted here.
     pub(crate) uses: Option<Uses>,
+    /// Requests are traced here.
+    pub(crate) traces: &'a Traces,
 }
 
 /// Turns the log on; once per process.
@@ -40,15 +43,20 @@ pub(crate) fn start(level: LogLevel, format: LogFormat, keep: Option<Keep<'_>>, 
         LogFormat::Json => layer.json().boxed(),
     };
     // A second call would be a fault of ours and changes nothing for the user: the first log stays.
-    let (denials, uses) = match keep {
-        Some(Keep { denials, uses }) => {
+    let (denials, uses, traces) = match keep {
+        Some(Keep { denials, uses, traces }) => {
             let only = |target, level| Targets::new().with_target(target, level);
             let denials = Recorder::new(denials).with_filter(only(denials::TARGET, LevelFilter::INFO));
             let uses = uses.map(|uses| uses.with_filter(only(uses::TARGET, LevelFilter::TRACE)));
-            (Some(denials), uses)
+            (Some(denials), uses, traces.layer())
         }
-        None => (None, None),
+        None => (None, None, None),
     };
-    let _ =
-        tracing_subscriber::registry().with(layer.with_filter(filter)).with(denials).with(uses).try_init();
+    // Traces come first, since their layer is one of the bare registry.
+    let _ = tracing_subscriber::registry()
+        .with(traces)
+        .with(layer.with_filter(filter))
+        .with(denials)
+        .with(uses)
+        .try_init();
 }

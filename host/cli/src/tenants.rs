@@ -70,12 +70,16 @@ impl Handler for Served {
         self.plugin.error_body()
     }
 
+    fn websockets(&self) -> Vec<String> {
+        self.plugin.websockets()
+    }
+
     fn handle(
         &self,
         caller: Caller,
         request: Request<Body>,
     ) -> BoxFuture<'_, Result<Response<Body>, Failure>> {
-        if self.is_for(&caller.tenant) {
+        if Served::is_for(self, &caller.tenant) {
             return Handler::handle(&self.plugin, caller, request);
         }
         let message = "there is nothing at this path for whom the key belongs to".to_owned();
@@ -88,13 +92,17 @@ impl Filter for Served {
         Filter::applies_to(&self.plugin)
     }
 
+    fn is_for(&self, tenant: &str) -> bool {
+        Served::is_for(self, tenant)
+    }
+
     fn handle<'a>(
         &'a self,
         caller: Caller,
         request: Request<Body>,
         next: Next<'a>,
     ) -> BoxFuture<'a, Result<Response<Body>, Failure>> {
-        if self.is_for(&caller.tenant) {
+        if Served::is_for(self, &caller.tenant) {
             Filter::handle(&self.plugin, caller, request, next)
         } else {
             next(request)

@@ -1,12 +1,15 @@
 //! `inferno serve`.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use inferno_inference::Inference;
+use inferno_inference::models::Model;
 use inferno_server::{Config, Error, Server};
 
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
+use crate::figures::{Awaited, Told};
 use crate::host;
 use crate::plugins;
 use crate::port_owner;
@@ -16,38 +19,56 @@ use crate::serving::Serving;
 use crate::settings::{Origin, Settings};
 use crate::signals::Signals;
 use crate::tenants::PerTenant;
+use crate::traces::Traces;
 
-pub(crate) fn serve(settings: &Settings, serve: &Serve, printer: Printer) -> Outcome {
+pub(crate) fn serve(settings: &Settings, serve: &Serve, traces: &Traces, printer: Printer) -> Outcome {
+    let started = Instant::now();
     let runtime = host::server_runtime()?;
     let outcome = runtime.block_on(async {
         let signals =
             Signals::listen().map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))?;
         tokio::select! {
-            outcome = start_and_run(settings, serve, printer, signals.clone()) => outcome,
+            outcome = start_and_run(settings, serve, (traces, started), printer, signals.clone()) => outcome,
             // The first signal drains, the second one means it.
             () = signals.clone().count(2) => Err(Failure::interrupted()),
         }
     });
     // A blocking task, such as the compilation of a plugin, must not hold up an end that was asked for.
     runtime.shutdown_background();
+    traces.finish();
     outcome
 }
 
-async fn start_and_run(settings: &Settings, serve: &Serve, printer: Printer, signals: Signals) -> Outcome {
+async fn start_and_run(
+    settings: &Settings,
+    serve: &Serve,
+    (traces, started): (&Traces, Instant),
+    printer: Printer,
+    signals: Signals,
+) -> Outcome {
     let inference = host::inference(settings, host::models(settings)?, settings.inference_sequences)?;
     let store = host::store(settings)?;
+    let awaited = Awaited::default();
     let starting = async {
         let serving = load_plugins(settings, &inference, &store, printer).await?;
         let source = PerTenant::new(serving.sandbox().registry().clone(), settings);
-        // The address is taken before the model is loaded, so that a busy port is known at once.
+        let model = serve.model.as_deref();
+        let model = model.map(|name| host::find_model(inference.models(), settings, Some(name))).transpose()?;
+        let default = model.clone().or_else(|| host::find_model(inference.models(), settings, None).ok());
+        let told = Told {
+            inference: inference.clone(),
+            plugins: serving.sandbox().metrics().clone(),
+            default_model: default.map(|model| model.name),
+            awaited: awaited.clone(),
+            started,
+            traces: traces.clone(),
+        };
         let server = Server::bind_to(config(settings), source, store.clone())
-            .map_err(|error| not_bound(settings, error))?;
-        if let Some(model) = &serve.model {
-            preload(settings, &inference, model, printer).await?;
-        }
-        Ok::<_, Failure>((server, serving))
+            .map_err(|error| not_bound(settings, error))?
+            .with_host(told);
+        Ok::<_, Failure>((server, serving, model))
     };
-    let (server, serving) = tokio::select! {
+    let (server, serving, model) = tokio::select! {
         started = starting => started?,
         () = signals.clone().count(1) => return Err(Failure::interrupted()),
     };
@@ -59,12 +80,21 @@ async fn start_and_run(settings: &Settings, serve: &Serve, printer: Printer, sig
     }
     printer.note(format_args!("listening on http://{address}"));
     let following = tokio::spawn(serving.follow(printer));
-    let drained = server
-        .run(async {
-            signals.count(1).await;
-            printer.note("stopping: requests in flight may end first; another Ctrl-C stops at once");
-        })
-        .await;
+    let running = server.run(async {
+        signals.count(1).await;
+        printer.note("stopping: requests in flight may end first; another Ctrl-C stops at once");
+    });
+    // Requests that come meanwhile wait for the model, and `/ready` says that it is not.
+    let loading = async {
+        match preload(&inference, model, &awaited, printer).await {
+            Ok(()) => std::future::pending().await,
+            Err(failure) => failure,
+        }
+    };
+    let drained = tokio::select! {
+        drained = running => drained,
+        failure = loading => return Err(failure),
+    };
     following.abort();
     inference.shutdown(std::time::Duration::ZERO).await;
     if drained.cut > 0 {
@@ -93,17 +123,23 @@ async fn load_plugins(
 }
 
 async fn preload(
-    settings: &Settings,
     inference: &Inference,
-    name: &str,
+    model: Option<Model>,
+    awaited: &Awaited,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let model = host::find_model(inference.models(), settings, Some(name))?;
+    let Some(model) = model else { return Ok(()) };
+    awaited.set(Some(0.0));
     let label = format!("loading {}", model.name);
     progress::during(printer, &label, async |share| {
-        inference.load_on(&model, |loaded| share.set(loaded)).await
+        let tell = |loaded| {
+            share.set(loaded);
+            awaited.set(Some(loaded));
+        };
+        inference.load_on(&model, tell).await
     })
     .await?;
+    awaited.set(None);
     Ok(())
 }
 
@@ -119,6 +155,8 @@ fn config(settings: &Settings) -> Config {
         body_timeout: settings.serve_body_timeout.0,
         write_timeout: settings.serve_write_timeout.0,
         drain: settings.serve_drain.0,
+        ping_interval: settings.serve_ping_interval.0,
+        metrics: settings.serve_metrics.into(),
         ..Config::default()
     }
 }

@@ -60,6 +60,11 @@ impl Environment {
     pub(super) fn project_file(&self) -> Option<PathBuf> {
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let home = canonical(&self.home);
+    /// Where OpenTelemetry's own variables say that traces go.
+    pub(super) fn otlp_endpoint(&self) -> Option<String> {
+        Some(self.variable("OTEL_EXPORTER_OTLP_ENDPOINT")?.to_str()?.to_owned())
+    }
+
         canonical(&self.directory)
             .ancestors()
             .take_while(|directory| *directory != home)

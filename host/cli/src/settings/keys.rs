@@ -11,7 +11,7 @@ use super::environment::Environment;
 use super::layers::{Entry, Layers};
 use super::own::{PluginSettings, TenantSettings};
 use super::site::{Hosts, Origins};
-use super::value::{Auto, LogFormat, LogLevel, Names, Setting};
+use super::value::{Auto, LogFormat, LogLevel, Metrics, Names, Setting};
 use crate::failure::Failure;
 
 /// What is known about a key besides its value.
@@ -90,6 +90,9 @@ keys! { environment;
     any "log_level" log_level: LogLevel = LogLevel::Warn;
     /// How the log looks.
     any "log_format" log_format: LogFormat = LogFormat::Compact;
+    /// The address of an OpenTelemetry collector that gets traces of requests by OTLP over HTTP, such as
+    /// `http://localhost:4318`; none: what `OTEL_EXPORTER_OTLP_ENDPOINT` says, and without that none are made.
+    user "otlp_endpoint" otlp_endpoint: Option<String> = environment.otlp_endpoint();
     /// The model that is used where none is named; none: yours if there is one, else the demo model.
     any "model" model: Option<String> = None;
     /// The address that `inferno serve` listens on.
@@ -113,6 +116,11 @@ keys! { environment;
     any "serve.body_timeout" serve_body_timeout: Span = Span(ServerConfig::default().body_timeout);
     /// How long a client may take nothing of an answer that waits for it.
     any "serve.write_timeout" serve_write_timeout: Span = Span(ServerConfig::default().write_timeout);
+    /// How often a WebSocket is asked whether its client is still there; one that does not answer twice is closed.
+    any "serve.ping_interval" serve_ping_interval: Span = Span(ServerConfig::default().ping_interval);
+    /// Who may see `/metrics`: key: whoever has a key of the tenant `local`, or anybody where there are no keys;
+    /// loopback: also whoever asks from this machine; anyone; off: nobody.
+    user "serve.metrics" serve_metrics: Metrics = Metrics::Key;
     /// How long requests in flight may go on when the server stops.
     any "serve.drain" serve_drain: Span = Span(ServerConfig::default().drain);
     /// The order of filters, the outermost first; those that are not named stand inside of them, ordered by name.

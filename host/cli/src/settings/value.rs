@@ -310,3 +310,29 @@ mod tests {
         assert_eq!(read::<Auto>(words("many")), None);
     }
 }
+choice! {
+    /// Who may see `/metrics`.
+    Metrics {
+        /// Whoever has a key of the default tenant.
+        Key = "key",
+        /// So too whoever asks from this machine.
+        Loopback = "loopback",
+        /// Everybody.
+        Anyone = "anyone",
+        /// Nobody.
+        Off = "off",
+    }
+    expected "key, loopback, anyone or off"
+}
+
+impl From<Metrics> for inferno_server::MetricsAccess {
+    fn from(metrics: Metrics) -> Self {
+        match metrics {
+            Metrics::Key => Self::Key,
+            Metrics::Loopback => Self::Loopback,
+            Metrics::Anyone => Self::Anyone,
+            Metrics::Off => Self::Off,
+        }
+    }
+}
+

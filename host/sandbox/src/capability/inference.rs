@@ -8,7 +8,7 @@ mod whole;
 
 use std::sync::Arc;
 
-use inferno_inference::{Detokenize, Embed, ErrorKind, Generate, Rank, Tokenize};
+use inferno_inference::{Detokenize, Embed, ErrorKind, Generate, Inference, Rank, Terms, Tokenize};
 use serde_json::json;
 use wasmtime::Result;
 use wasmtime::component::{Linker, Resource};
@@ -38,6 +38,11 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
 }
 
 impl State {
+    /// The models, at which the tenant waits for its turn and is counted.
+    fn models(&self) -> Inference {
+        self.shared.services.inference.under(Terms::of(self.actor.caller.tenant.as_str()))
+    }
+
     /// Checks that a request may be made.
     fn admit(&mut self, call: &str, request: Request) -> Result<Result<Admitted, Error>> {
         let ready = self.allow(call, Need::Inference(&request.model)).and_then(|()| self.ready(request));
@@ -59,7 +64,7 @@ impl State {
         };
         let shared = self.shared.clone();
         let mut detail = Detail::of(&shared, &slot, &model, Some(&mut work)).await;
-        let whole = match shared.services.inference.complete(&model, work).await {
+        let whole = match self.models().complete(&model, work).await {
             Ok(mut whole) => {
                 tokens.written(whole.usage.output_tokens.into());
                 if !detail.note(&whole.choices) {
@@ -80,7 +85,7 @@ impl State {
         }
         let shared = self.shared.clone();
         let detail = Detail::of(&shared, &slot, &model, None).await;
-        let vectors = match shared.services.inference.embed(&model, Embed { inputs }).await {
+        let vectors = match self.models().embed(&model, Embed { inputs }).await {
             Ok(vectors) => Ok(Embeddings(vectors)),
             Err(error) => Err(worded(shared, model, error).await),
         };
@@ -101,7 +106,7 @@ impl State {
         }
         let shared = self.shared.clone();
         let detail = Detail::of(&shared, &slot, &model, None).await;
-        let ranking = match shared.services.inference.rank(&model, Rank { query, documents }).await {
+        let ranking = match self.models().rank(&model, Rank { query, documents }).await {
             Ok(ranking) => Ok(Ranking(ranking)),
             Err(error) => Err(worded(shared, model, error).await),
         };
@@ -157,7 +162,7 @@ impl inference::Host for State {
         };
         let shared = self.shared.clone();
         let detail = Detail::of(&shared, &slot, &model, None).await;
-        let tokens = match shared.services.inference.count(&model, work).await {
+        let tokens = match self.models().count(&model, work).await {
             Ok(tokens) => Ok(tokens),
             Err(error) => Err(worded(shared, model, error).await),
         };
@@ -188,7 +193,7 @@ impl inference::Host for State {
         }
         let shared = self.shared.clone();
         let detail = Detail::of(&shared, &slot, &model, None).await;
-        let tokens = match shared.services.inference.tokenize(&model, Tokenize { text, special }).await {
+        let tokens = match self.models().tokenize(&model, Tokenize { text, special }).await {
             Ok(tokens) => Ok(tokens),
             Err(error) => Err(worded(shared, model, error).await),
         };
@@ -203,7 +208,7 @@ impl inference::Host for State {
         }
         let shared = self.shared.clone();
         let detail = Detail::of(&shared, &slot, &model, None).await;
-        let text = match shared.services.inference.detokenize(&model, Detokenize { tokens }).await {
+        let text = match self.models().detokenize(&model, Detokenize { tokens }).await {
             Ok(text) => Ok(text),
             Err(error) => Err(worded(shared, model, error).await),
         };

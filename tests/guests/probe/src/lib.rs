@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wit::exports::wasi::http::handler::Guest;
 use wit::wasi::http::types::{ErrorCode, Fields, Request, Response};
 
-use wit_bindgen::StreamWriter;
+use wit_bindgen::{StreamResult, StreamWriter};
 
 static COUNT: AtomicU32 = AtomicU32::new(1);
 
@@ -72,6 +72,7 @@ impl Guest for Probe {
                 Err(code) => Ok(text(400, &format!("{code:?}"))),
             },
             "pass" => Ok(pass(request)),
+            "upper" => Ok(upper(request)),
             "who" => Ok(text(200, &report::request(&request))),
             "refuse" => Err(ErrorCode::InternalError(Some("I do not want to".to_owned()))),
             "too-large" => Err(ErrorCode::HttpRequestBodySize(Some(1))),
@@ -111,6 +112,23 @@ fn pass(request: Request) -> Response {
     let (body, trailers) = Request::consume_body(request, done);
     let (response, _sent) = Response::new(Fields::new(), Some(body), trailers);
     response
+}
+
+/// The same in capitals.
+fn upper(request: Request) -> Response {
+    let (_done, done) = wit::wit_future::new(|| Ok(()));
+    let (mut body, _trailers) = Request::consume_body(request, done);
+    respond(200, &[], async move |mut out| {
+        loop {
+            let (result, mut bytes) = body.read(Vec::with_capacity(4096)).await;
+            bytes.make_ascii_uppercase();
+            // Whoever reads may have gone.
+            let unread = out.write_all(bytes).await;
+            if !unread.is_empty() || matches!(result, StreamResult::Dropped | StreamResult::Cancelled) {
+                return;
+            }
+        }
+    })
 }
 
 fn text(status: u16, text: &str) -> Response {

@@ -45,14 +45,16 @@ impl inference::HostWithStore<State> for Host {
         let admitted = host.with(|mut access| {
             let state = access.get();
             let admitted = state.admit(call, request)?;
-            Ok::<_, wasmtime::Error>(admitted.map(|admitted| (state.shared.clone(), admitted)))
+            Ok::<_, wasmtime::Error>(
+                admitted.map(|admitted| (state.shared.clone(), state.models(), admitted)),
+            )
         })?;
-        let (shared, Admitted { model, mut work, tokens }) = match admitted {
+        let (shared, models, Admitted { model, mut work, tokens }) = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return refused(slot, error),
         };
         let detail = Detail::of(&shared, &slot, &model, Some(&mut work)).await;
-        let generation = match shared.services.inference.generate(&model, work).await {
+        let generation = match models.generate(&model, work).await {
             Ok(generation) => generation,
             Err(error) => return refused(slot, worded(shared, model, error).await),
         };
