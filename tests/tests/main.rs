@@ -10,7 +10,6 @@ mod conversations;
 mod examples;
 mod hostile;
 mod lifecycle;
-mod load;
 mod observed;
 mod plugins;
 mod quick_start;
