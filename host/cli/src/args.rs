@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::settings::{LogFormat, LogLevel, Override};
+use crate::settings::{LogFormat, LogLevel, Override, Packing};
 
 /// Runs AI models on this machine, offline, and serves them to programs.
 #[derive(Debug, Parser)]
@@ -97,6 +97,14 @@ pub(crate) enum Verb {
     /// Holds one model for another process; the socket to it is standard input
     #[command(hide = true)]
     Worker(Worker),
+    /// Show what a running server has loaded
+    Ps(Ps),
+    /// Look after what is kept of prompts, so that they need not be read again
+    #[command(subcommand)]
+    Cache(Cache),
+    /// Look for graphics processors
+    #[command(subcommand)]
+    Gpu(Gpu),
     /// Print the command reference as Markdown
     #[command(hide = true)]
     Reference,
@@ -277,6 +285,55 @@ pub(crate) enum Keys {
         /// A name or an id from `inferno keys list`
         key: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ps {
+    /// Where the server is [default: where `inferno serve` listens by its configuration]
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// A key, where the server needs one
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// Show how much is kept of which model's prompts
+    Stats(Json),
+    /// Remove what is kept
+    Clear {
+        /// Only of this model
+        model: Option<String>,
+    },
+    /// Have a model read a prompt and keep it, so that what begins in the same way is answered sooner
+    Warm(Warm),
+    /// Keep prompts from now on, packed like this; writes the user's configuration file
+    Persist {
+        /// How to pack them
+        #[arg(long, value_name = "KIND", default_value = "zstd")]
+        compress: Packing,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Warm {
+    /// A name from `inferno models list`, or a file
+    pub(crate) model: String,
+    /// The system message that chats begin with
+    #[arg(long, value_name = "TEXT", required_unless_present = "prompt_file")]
+    pub(crate) system: Option<String>,
+    /// A file with the beginning of plain prompts
+    #[arg(long, value_name = "FILE", conflicts_with = "system")]
+    pub(crate) prompt_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Gpu {
+    /// List what was found, and say where was looked
+    List(Json),
 }
 
 #[derive(Debug, Subcommand)]

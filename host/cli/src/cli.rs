@@ -96,6 +96,9 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
         Verb::Config(args::Config::Show(json)) => {
             commands::config_show::show(&settings(vec![])?, json, printer)
         }
+        Verb::Ps(ps) => commands::ps::ps(&settings(vec![])?, &ps, printer),
+        Verb::Cache(cache) => commands::cache::cache(&settings(vec![])?, cache, printer),
+        Verb::Gpu(args::Gpu::List(json)) => commands::gpu_list::list(json, printer),
         Verb::External(words) => commands::external::external(&settings(vec![])?, words),
     }
 }

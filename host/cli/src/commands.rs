@@ -2,9 +2,11 @@
 
 pub(crate) mod backend_list;
 pub(crate) mod bench;
+pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod config_show;
 pub(crate) mod external;
+pub(crate) mod gpu_list;
 pub(crate) mod keys;
 pub(crate) mod models_info;
 pub(crate) mod models_list;
@@ -24,6 +26,7 @@ pub(crate) mod plugin_sign;
 pub(crate) mod plugin_suggest;
 pub(crate) mod plugin_test;
 pub(crate) mod plugin_watch;
+pub(crate) mod ps;
 pub(crate) mod reference;
 pub(crate) mod run;
 pub(crate) mod serve;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use inferno_backend::Backends;
 use inferno_inference::models::{Builtin, Config as ModelsConfig, Foreign, Model, Models};
-use inferno_inference::{Config as InferenceConfig, Inference, WorkerCommand};
+use inferno_inference::{Config as InferenceConfig, Inference, PromptCache, WorkerCommand};
 use inferno_store::Store;
 use tokio::runtime::{Builder, Runtime};
 
@@ -81,18 +81,34 @@ pub(crate) fn inference(settings: &Settings, models: Models, sequences: u32) -> 
         "--log-format".into(),
         settings.log_format.word().into(),
     ];
+    let worker = WorkerCommand { program, args: args.into() };
     Ok(Inference::new(
         models,
         InferenceConfig {
-            worker: WorkerCommand { program, args: args.into() },
             sequences,
             context: settings.inference_context.0,
             threads: settings.inference_threads.0,
+            threads_batch: settings.inference_threads_batch.0,
             queue: settings.inference_queue,
             load_timeout: settings.inference_load_timeout.0,
+            worker,
+            memory_budget: settings.inference_memory_budget.0.map(|size| size.0),
+            keep_alive: settings.inference_keep_alive.0,
+            pinned: settings.inference_pinned.0.clone(),
+            prompt_cache: settings.inference_prompt_cache.then(|| prompt_cache(settings)),
             env: Vec::new(),
         },
     ))
+}
+
+/// What workers keep of prompts.
+pub(crate) fn prompt_cache(settings: &Settings) -> PromptCache {
+    let bytes = settings.inference_prompt_cache_bytes.0;
+    PromptCache::new(
+        settings.cache_dir.join("prompts"),
+        bytes,
+        settings.inference_prompt_cache_compress.into(),
+    )
 }
 
 /// Durable state.

@@ -15,7 +15,7 @@ mod value;
 pub(crate) use environment::Environment;
 pub(crate) use keys::{KEYS, Settings};
 pub(crate) use layers::{Entry, Origin, Override};
-pub(crate) use value::{LogFormat, LogLevel};
+pub(crate) use value::{LogFormat, LogLevel, Packing};
 
 use crate::failure::Failure;
 

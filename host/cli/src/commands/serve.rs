@@ -15,6 +15,7 @@ use crate::plugins;
 use crate::port_owner;
 use crate::printer::Printer;
 use crate::progress;
+use crate::report::Report;
 use crate::serving::Serving;
 use crate::settings::{Origin, Settings};
 use crate::signals::Signals;
@@ -65,6 +66,7 @@ async fn start_and_run(
         };
         let server = Server::bind_to(config(settings), source, store.clone())
             .map_err(|error| not_bound(settings, error))?
+            .reporting(report(inference.clone()))
             .with_host(told);
         Ok::<_, Failure>((server, serving, model))
     };
@@ -102,6 +104,10 @@ async fn start_and_run(
         printer.warning(format_args!("{} {requests} cut off after serve.drain", drained.cut));
     }
     Ok(0)
+}
+
+fn report(inference: Inference) -> inferno_server::Report {
+    Box::new(move || serde_json::to_value(Report::of(&inference)).unwrap_or_default())
 }
 
 async fn load_plugins(

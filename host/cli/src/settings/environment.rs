@@ -44,6 +44,11 @@ impl Environment {
             .unwrap_or_else(|| self.home.join(fallback))
     }
 
+    /// The user's configuration file, whether it is there or not.
+    pub(crate) fn user_file(&self) -> PathBuf {
+        self.xdg("XDG_CONFIG_HOME", ".config").join("inferno/config.toml")
+    }
+
     /// Where Hugging Face's own tools keep their downloads.
     pub(super) fn huggingface_hub(&self) -> PathBuf {
         if let Some(hub) = self.variable("HF_HUB_CACHE") {
@@ -55,16 +60,16 @@ impl Environment {
         }
     }
 
-    /// `.inferno.toml` of this directory or the nearest one above it. The search ends below the home directory,
-    /// whose file is a lower layer of its own.
-    pub(super) fn project_file(&self) -> Option<PathBuf> {
-        let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let home = canonical(&self.home);
     /// Where OpenTelemetry's own variables say that traces go.
     pub(super) fn otlp_endpoint(&self) -> Option<String> {
         Some(self.variable("OTEL_EXPORTER_OTLP_ENDPOINT")?.to_str()?.to_owned())
     }
 
+    /// `.inferno.toml` of this directory or the nearest one above it. The search ends below the home directory,
+    /// whose file is a lower layer of its own.
+    pub(super) fn project_file(&self) -> Option<PathBuf> {
+        let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let home = canonical(&self.home);
         canonical(&self.directory)
             .ancestors()
             .take_while(|directory| *directory != home)

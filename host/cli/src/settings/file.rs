@@ -251,6 +251,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
         DeValue::String(text) => Raw::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or(Raw::Other("integer that is too large"), Raw::Integer),
+        DeValue::Boolean(value) => Raw::Boolean(*value),
         other => Raw::Other(other.type_str()),
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use inferno_inference::KeepAlive;
 use inferno_sandbox::{Config as SandboxConfig, Limits, Size, Span};
 use inferno_server::Config as ServerConfig;
 
@@ -11,7 +13,7 @@ use super::environment::Environment;
 use super::layers::{Entry, Layers};
 use super::own::{PluginSettings, TenantSettings};
 use super::site::{Hosts, Origins};
-use super::value::{Auto, LogFormat, LogLevel, Metrics, Names, Setting};
+use super::value::{Auto, AutoSize, Keep, LogFormat, LogLevel, Metrics, Names, Packing, Setting};
 use crate::failure::Failure;
 
 /// What is known about a key besides its value.
@@ -131,6 +133,21 @@ keys! { environment;
     any "inference.context" inference_context: Auto = Auto(None);
     /// Threads that one model computes with.
     any "inference.threads" inference_threads: Auto = Auto(None);
+    /// Threads that read prompts, where that is another number than for answers.
+    any "inference.threads_batch" inference_threads_batch: Auto = Auto(None);
+    /// Memory that all models together may take; where one more does not fit, idle ones are unloaded, those first that
+    /// were used least lately. auto: four fifths of what this process may use.
+    any "inference.memory_budget" inference_memory_budget: AutoSize = AutoSize(None);
+    /// How long a model stays loaded that nobody asks for anything.
+    any "inference.keep_alive" inference_keep_alive: Keep = Keep(KeepAlive::For(Duration::from_secs(30 * 60)));
+    /// Models that stay loaded, once they are.
+    any "inference.pinned" inference_pinned: Names = Names::default();
+    /// Whether what was computed of prompts is kept for the next time that a model is loaded.
+    any "inference.prompt_cache" inference_prompt_cache: bool = true;
+    /// How much of that is kept on disk.
+    any "inference.prompt_cache_bytes" inference_prompt_cache_bytes: Size = Size(2 << 30);
+    /// How that is packed.
+    any "inference.prompt_cache_compress" inference_prompt_cache_compress: Packing = Packing::Zstd;
     /// Requests that may wait for one model; more are refused with 429.
     any "inference.queue" inference_queue: usize = 64;
     /// How long loading a model may go on without progress.

@@ -88,8 +88,7 @@ impl Layers {
             layers.file(&path, Trust::Project, &mut plugin_entries)?;
         }
         layers.file(&environment.home.join(".inferno.toml"), Trust::User, &mut plugin_entries)?;
-        let config = environment.xdg("XDG_CONFIG_HOME", ".config").join("inferno/config.toml");
-        layers.file(&config, Trust::User, &mut plugin_entries)?;
+        layers.file(&environment.user_file(), Trust::User, &mut plugin_entries)?;
         layers.entries = plugin_entries;
         Ok(layers)
     }

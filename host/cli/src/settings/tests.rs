@@ -162,7 +162,7 @@ fn a_wrong_type_is_named_with_what_was_expected_and_found() {
     );
     assert_eq!(
         wrong("models_dir = true"),
-        "~/.inferno.toml:1: `models_dir` must be a path (`~/` is the home directory), found a value of type boolean"
+        "~/.inferno.toml:1: `models_dir` must be a path (`~/` is the home directory), found `true`"
     );
     assert_eq!(wrong("serve = 1"), "~/.inferno.toml:1: `serve` must be a table, found the integer 1");
     assert_eq!(

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use inferno_inference::{Compression, KeepAlive};
 use inferno_sandbox::{Size, Span};
 use serde_json::Value;
 
@@ -15,6 +17,8 @@ pub(super) enum Raw {
     Text(String),
     /// A TOML integer.
     Integer(i64),
+    /// A TOML boolean.
+    Boolean(bool),
     /// Any other TOML value, by the name of its type and as written.
     Other(&'static str),
 }
@@ -41,6 +45,7 @@ impl Raw {
             Self::Words(text) => format!("`{text}`"),
             Self::Text(text) => format!("the string {text:?}"),
             Self::Integer(value) => format!("the integer {value}"),
+            Self::Boolean(value) => format!("`{value}`"),
             Self::Other(kind) => format!("a value of type {kind}"),
         }
     }
@@ -172,6 +177,69 @@ impl Setting for Auto {
     }
 }
 
+impl Setting for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(raw: &Raw, _: Place<'_>) -> Option<Self> {
+        match raw {
+            Raw::Boolean(value) => Some(*value),
+            Raw::Words(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> Value {
+        (*self).into()
+    }
+}
+
+/// A size that is chosen where none is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AutoSize(pub(crate) Option<Size>);
+
+impl Setting for AutoSize {
+    const EXPECTED: &'static str = "a size such as \"8GiB\" (B, KiB, MiB or GiB), or \"auto\"";
+
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self> {
+        if raw.text() == Some("auto") {
+            return Some(Self(None));
+        }
+        Size::read(raw, place).map(|size| Self(Some(size)))
+    }
+
+    fn show(&self) -> Value {
+        self.0.map_or_else(|| "auto".into(), |size| size.show())
+    }
+}
+
+/// How long something stays that nobody uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keep(pub(crate) KeepAlive);
+
+impl Setting for Keep {
+    const EXPECTED: &'static str = "a time such as \"30m\" (ms, s, m or h), 0 (not at all) or \"forever\"";
+
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self> {
+        let keep = match (raw, raw.text()) {
+            (_, Some("forever")) => KeepAlive::Forever,
+            (Raw::Integer(0), _) | (_, Some("0")) => KeepAlive::For(Duration::ZERO),
+            // As other programs write it.
+            (Raw::Integer(..0), _) => KeepAlive::Forever,
+            (_, Some(text)) if text.starts_with('-') && text.parse::<i64>().is_ok() => KeepAlive::Forever,
+            _ => KeepAlive::For(Span::read(raw, place)?.0),
+        };
+        Some(Self(keep))
+    }
+
+    fn show(&self) -> Value {
+        match self.0 {
+            KeepAlive::Forever => "forever".into(),
+            KeepAlive::For(Duration::ZERO) => 0.into(),
+            KeepAlive::For(time) => Span(time).show(),
+        }
+    }
+}
+
 impl Setting for Size {
     const EXPECTED: &'static str = "a size such as \"8MiB\" (B, KiB, MiB or GiB)";
 
@@ -243,6 +311,32 @@ choice! {
 }
 
 choice! {
+    /// Who may see `/metrics`.
+    Metrics {
+        /// Whoever has a key of the default tenant.
+        Key = "key",
+        /// So too whoever asks from this machine.
+        Loopback = "loopback",
+        /// Everybody.
+        Anyone = "anyone",
+        /// Nobody.
+        Off = "off",
+    }
+    expected "key, loopback, anyone or off"
+}
+
+impl From<Metrics> for inferno_server::MetricsAccess {
+    fn from(metrics: Metrics) -> Self {
+        match metrics {
+            Metrics::Key => Self::Key,
+            Metrics::Loopback => Self::Loopback,
+            Metrics::Anyone => Self::Anyone,
+            Metrics::Off => Self::Off,
+        }
+    }
+}
+
+choice! {
     /// How the log looks.
     LogFormat {
         /// Several lines an event, for people.
@@ -253,6 +347,29 @@ choice! {
         Json = "json",
     }
     expected "pretty, compact or json"
+}
+
+choice! {
+    /// How what is kept of prompts is packed.
+    Packing {
+        /// Fast and small.
+        Zstd = "zstd",
+        /// Read by everything.
+        Gzip = "gzip",
+        /// Not at all.
+        None = "none",
+    }
+    expected "zstd, gzip or none"
+}
+
+impl From<Packing> for Compression {
+    fn from(packing: Packing) -> Self {
+        match packing {
+            Packing::Zstd => Self::Zstd,
+            Packing::Gzip => Self::Gzip,
+            Packing::None => Self::None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -303,36 +420,37 @@ mod tests {
     }
 
     #[test]
+    fn models_stay_for_a_time_or_for_ever() {
+        let keep = |raw| read::<Keep>(raw).map(|Keep(keep)| keep);
+        let minutes = KeepAlive::For(Duration::from_secs(300));
+        assert_eq!(keep(words("5m")), Some(minutes));
+        for raw in [words("0"), Raw::Integer(0)] {
+            assert_eq!(keep(raw), Some(KeepAlive::For(Duration::ZERO)));
+        }
+        for raw in [words("forever"), words("-1"), Raw::Integer(-1), Raw::Text("forever".into())] {
+            assert_eq!(keep(raw), Some(KeepAlive::Forever));
+        }
+        for raw in [words("5"), Raw::Integer(5), words("-x"), words("")] {
+            assert_eq!(keep(raw), None);
+        }
+        assert_eq!(Keep(minutes).show(), "5m");
+    }
+
+    #[test]
+    fn switches_are_true_or_false() {
+        assert_eq!(read::<bool>(words("true")), Some(true));
+        assert_eq!(read::<bool>(Raw::Boolean(false)), Some(false));
+        assert_eq!(read::<bool>(Raw::Text("false".into())), None);
+        assert_eq!(read::<bool>(words("1")), None);
+    }
+
+    #[test]
     fn auto_is_a_word_of_its_own() {
+        assert_eq!(read::<AutoSize>(words("auto")), Some(AutoSize(None)));
+        assert_eq!(read::<AutoSize>(words("1GiB")), Some(AutoSize(Some(Size(1 << 30)))));
         assert_eq!(read::<Auto>(words("auto")), Some(Auto(None)));
         assert_eq!(read::<Auto>(Raw::Text("auto".into())), Some(Auto(None)));
         assert_eq!(read::<Auto>(Raw::Integer(4)), Some(Auto(Some(4))));
         assert_eq!(read::<Auto>(words("many")), None);
     }
 }
-choice! {
-    /// Who may see `/metrics`.
-    Metrics {
-        /// Whoever has a key of the default tenant.
-        Key = "key",
-        /// So too whoever asks from this machine.
-        Loopback = "loopback",
-        /// Everybody.
-        Anyone = "anyone",
-        /// Nobody.
-        Off = "off",
-    }
-    expected "key, loopback, anyone or off"
-}
-
-impl From<Metrics> for inferno_server::MetricsAccess {
-    fn from(metrics: Metrics) -> Self {
-        match metrics {
-            Metrics::Key => Self::Key,
-            Metrics::Loopback => Self::Loopback,
-            Metrics::Anyone => Self::Anyone,
-            Metrics::Off => Self::Off,
-        }
-    }
-}
-

@@ -6,6 +6,7 @@ mod basics;
 #[cfg(unix)]
 mod chat;
 mod config;
+mod engine;
 mod harness;
 mod listings;
 mod plugin_authors;
