@@ -99,11 +99,9 @@ impl Worker {
         };
 
         let (held, estimated) = (memory.held(), memory.held().bytes());
-        held.measured(match info.memory {
-            // Weights that are mapped and caches that are not filled yet do not count as resident.
-            0 => machine::resident(pid).unwrap_or_default().max(estimated),
-            known => known,
-        });
+        // Weights that are mapped and caches that are not filled yet do not count as resident; the backend knows them.
+        let told = if info.memory == 0 { estimated } else { info.memory };
+        held.measured(machine::resident(pid).unwrap_or_default().max(told));
         let (device, context, bytes) = (&info.device, info.context, held.bytes());
         tracing::info!(model = name, pid, device, context, memory = bytes, "model loaded");
 
