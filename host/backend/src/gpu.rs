@@ -103,7 +103,7 @@ mod tests {
         );
         for probe in probes {
             let (found, told) = (!probe.gpus.is_empty(), probe.problem.is_some());
-            assert!(!(found && told) && !probe.libraries.is_empty(), "{probe:?}");
+            assert!((!found || !told) && !probe.libraries.is_empty(), "{probe:?}");
             assert!(probe.gpus.iter().all(|gpu| !gpu.name.is_empty()), "{probe:?}");
         }
     }

@@ -232,7 +232,7 @@ async fn loads_and_unloads_in_any_order_lose_no_request() {
         let text = format!("answer {number}");
         let answer = kit.inference.complete(name, prompt(&text, 5)).await.expect("it is answered");
         assert_eq!(answer.text, text);
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             kit.inference.unload(name, false).await.expect("it is known");
         }
     };

@@ -265,6 +265,23 @@ fn accessories_are_not_models() {
 }
 
 #[test]
+fn adapters_are_listed_apart_and_fit_their_family() {
+    let place = Place::new();
+    let adapter = |family| {
+        Gguf::start(0, 2).text("general.type", "adapter").text("general.architecture", family).data(0)
+    };
+    place.write("models/adapters/pirate.gguf", adapter("llama"));
+    place.write("models/adapters/poet.gguf", adapter("qwen2"));
+    place.model("models/tiny.gguf");
+    let listing = place.list();
+    let names: Vec<&str> = listing.adapters.iter().map(|adapter| adapter.name.as_str()).collect();
+    assert_eq!(names, ["pirate", "poet"]);
+    let [tiny] = &listing.models[..] else { panic!("one model: {listing:?}") };
+    assert_eq!(tiny.header.architecture, "llama");
+    assert!(listing.adapters[0].fits(tiny) && !listing.adapters[1].fits(tiny));
+}
+
+#[test]
 fn broken_files_hide_nothing() {
     let place = Place::new();
     place.model("models/z.gguf");
