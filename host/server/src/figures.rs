@@ -49,6 +49,9 @@ struct Whose {
     tenant: String,
 }
 
+/// A family: its name, what it is about, and its value of each series.
+type Of<T, V> = (&'static str, &'static str, fn(&T) -> V);
+
 #[derive(Default)]
 struct Traffic {
     received: u64,
@@ -138,7 +141,7 @@ impl Figures {
             let pairs = [("method", *method), ("status", &*status)].into_iter().chain(whose.pairs());
             text.sample(name, &labels(pairs), *count as f64);
         }
-        let traffic: [(_, _, fn(&Traffic) -> u64); 3] = [
+        let traffic: [Of<Traffic, u64>; 3] = [
             ("inferno_http_request_bytes_total", "Bytes of the bodies of requests.", |t| t.received),
             ("inferno_http_response_bytes_total", "Bytes of the bodies of answers.", |t| t.sent),
             ("inferno_http_responses_cut_total", "Answers that broke off before their end.", |t| t.cut),

@@ -3,6 +3,10 @@
 use inferno_inference::{Figures, Histogram, ModelFigures, TenantFigures};
 use inferno_sandbox::{Exposition, FigureKind, labels};
 
+/// A family: its name, what it is about, and its value of each model or tenant.
+type Of<T, V> = (&'static str, &'static str, fn(&T) -> V);
+type Times = (&'static str, &'static str, fn(&ModelFigures) -> &Histogram);
+
 pub(super) fn write(text: &mut Exposition, figures: &Figures) {
     write_requests(text, figures);
     write_tokens(text, figures);
@@ -32,7 +36,7 @@ fn write_requests(text: &mut Exposition, figures: &Figures) {
 }
 
 fn write_tokens(text: &mut Exposition, figures: &Figures) {
-    let families: [(_, _, fn(&TenantFigures) -> u64); 3] = [
+    let families: [Of<TenantFigures, u64>; 3] = [
         ("inferno_model_prompt_tokens_total", "Tokens of prompts.", |of| of.prompt_tokens),
         (
             "inferno_model_cached_prompt_tokens_total",
@@ -50,7 +54,7 @@ fn write_tokens(text: &mut Exposition, figures: &Figures) {
 }
 
 fn write_times(text: &mut Exposition, figures: &Figures) {
-    let families: [(_, _, fn(&ModelFigures) -> &Histogram); 4] = [
+    let families: [Times; 4] = [
         (
             "inferno_model_time_to_first_token_seconds",
             "Time from the request to the first piece of its answer.",
@@ -77,27 +81,35 @@ fn write_times(text: &mut Exposition, figures: &Figures) {
 #[expect(clippy::cast_precision_loss, reason = "figures are floating-point numbers")]
 fn write_present(text: &mut Exposition, figures: &Figures) {
     use FigureKind::{Counter, Gauge};
-    let families: [(_, _, _, fn(&ModelFigures) -> Option<f64>); 4] = [
-        ("inferno_model_requests_active", Gauge, "Requests that the model works on.", |of| {
-            Some(of.active as f64)
-        }),
-        ("inferno_model_queue_depth", Gauge, "Requests that wait for their turn.", |of| {
-            Some(of.queued as f64)
-        }),
+    let families: [(FigureKind, Of<ModelFigures, Option<f64>>); 4] = [
         (
-            "inferno_model_worker_restarts_total",
-            Counter,
-            "How often a model's worker had to be started again.",
-            |of| Some(of.restarts.into()),
+            Gauge,
+            ("inferno_model_requests_active", "Requests that the model works on.", |of| {
+                Some(of.active as f64)
+            }),
         ),
         (
-            "inferno_model_memory_bytes",
             Gauge,
-            "What is set aside for the model; absent while it is not loaded.",
-            |of| of.memory.map(number),
+            ("inferno_model_queue_depth", "Requests that wait for their turn.", |of| Some(of.queued as f64)),
+        ),
+        (
+            Counter,
+            (
+                "inferno_model_worker_restarts_total",
+                "How often a model's worker had to be started again.",
+                |of| Some(of.restarts.into()),
+            ),
+        ),
+        (
+            Gauge,
+            (
+                "inferno_model_memory_bytes",
+                "What is set aside for the model; absent while it is not loaded.",
+                |of| of.memory.map(number),
+            ),
         ),
     ];
-    for (name, kind, help, of) in families {
+    for (kind, (name, help, of)) in families {
         text.family(name, kind, help);
         for (model, figures) in &figures.models {
             if let Some(value) = of(figures) {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::User;
 
@@ -127,7 +127,14 @@ fn stream(server: &Server, words: usize) -> BufReader<TcpStream> {
 fn it_serves_through_the_bundled_gateway_until_it_is_told_to_stop() {
     let user = User::new();
     let server = Server::start(&user, &["--model", "storyteller"]);
-    assert!(server.get("/health", "").starts_with("HTTP/1.1 200"));
+    // It listens before the model is loaded, and says when it is.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !server.get("/ready", "").starts_with("HTTP/1.1 200") {
+        assert!(Instant::now() < deadline, "the model is never loaded");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let health = server.get("/health", "");
+    assert!(health.starts_with("HTTP/1.1 200") && health.contains("\"ready\""), "{health}");
     let models = server.get("/v1/models", "");
     assert!(models.starts_with("HTTP/1.1 200") && models.contains("\"storyteller\""), "{models}");
     server.signal("TERM");
