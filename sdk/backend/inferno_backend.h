@@ -95,7 +95,8 @@ typedef struct {
     int32_t (*devices)(void *ctx, inferno_sink sink);
 
     /* Loads a model; NULL where that failed. Options: {"path": text, "context": tokens or null, "sequences": n at least 1,
-     * "threads": n or null, "adapters": {name: path} or absent, "state_dir": a directory to keep state in, or absent,
+     * "threads": n or null, "threads_batch": n for prompts or absent, "adapters": {name: path} or absent,
+     * "state_dir": a directory to keep state in, or absent,
      * "extra": {text: text}}. Keys of "extra" belong to the backend, which refuses those that it
      * does not know. `progress` may be called any number of times. */
     inferno_model *(*load)(inferno_bytes options_json, inferno_progress progress, void *progress_ctx,

@@ -10,6 +10,7 @@ mod conversations;
 mod examples;
 mod hostile;
 mod lifecycle;
+mod load;
 mod observed;
 mod plugins;
 mod quick_start;

@@ -111,7 +111,7 @@ impl Config {
             cache_dir: cache_dir.into(),
             limits: Limits::default(),
             command_limits: Limits::for_commands(),
-            calls: 128,
+            calls: 1024,
             sets: PluginSets::new(),
         }
     }

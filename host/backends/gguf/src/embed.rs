@@ -93,7 +93,7 @@ impl Embedder {
             .with_kv_unified(true)
             .with_embeddings(true)
             .with_n_threads(plan.threads)
-            .with_n_threads_batch(plan.threads)
+            .with_n_threads_batch(plan.threads_batch)
             .with_no_perf(true);
         let (pooling, kind) = match (facts.causal, facts.pooling) {
             _ if facts.ranks => (None, LlamaPoolingType::Rank),

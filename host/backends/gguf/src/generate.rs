@@ -82,7 +82,7 @@ impl Generator {
             // Each sequence has its own cache: nobody's long text can take another's room or slow it down.
             .with_kv_unified(false)
             .with_n_threads(plan.threads)
-            .with_n_threads_batch(plan.threads)
+            .with_n_threads_batch(plan.threads_batch)
             .with_no_perf(true);
         let context = Context::new(backend, model, params).map_err(|_| {
             Error::new(

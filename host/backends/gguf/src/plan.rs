@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) sequences: u32,
     /// Threads that compute.
     pub(crate) threads: i32,
+    /// Threads that read prompts.
+    pub(crate) threads_batch: i32,
 }
 
 impl Plan {
@@ -46,10 +48,11 @@ impl Plan {
                 Error::invalid("context is 0, but must be at least 1").hint("leave it out for the usual one")
             );
         }
-        if options.threads == Some(0) {
-            return Err(
-                Error::invalid("threads is 0, but must be at least 1").hint("leave it out to have it chosen")
-            );
+        for (name, threads) in [("threads", options.threads), ("threads_batch", options.threads_batch)] {
+            if threads == Some(0) {
+                return Err(Error::invalid(format!("{name} is 0, but must be at least 1"))
+                    .hint("leave it out to have it chosen"));
+            }
         }
         Ok(())
     }
@@ -87,6 +90,7 @@ impl Plan {
             context: context(options, facts),
             sequences: options.sequences,
             threads: threads(options.threads, facts.parameters),
+            threads_batch: threads(options.threads_batch.or(options.threads), facts.parameters),
         }
     }
 }
@@ -187,6 +191,7 @@ mod tests {
             (options(None, 257), "between 1 and 256"),
             (options(Some(0), 1), "context is 0"),
             (LoadOptions { threads: Some(0), ..options(None, 1) }, "threads is 0"),
+            (LoadOptions { threads_batch: Some(0), ..options(None, 1) }, "threads_batch is 0"),
             (extra("mirostat", "1"), "mirostat"),
             (extra("state_bytes", "1 GiB"), "number of bytes"),
             (extra("state_compress", "rar"), "zstd"),

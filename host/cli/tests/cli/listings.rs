@@ -7,8 +7,11 @@ use serde_json::Value;
 use crate::harness::User;
 
 /// The names of an object's members.
+/// In the order of the alphabet.
 fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
 }
 
 #[test]
