@@ -121,7 +121,7 @@ fn a_tape_that_was_changed_fails_and_names_the_call() {
         let done = of(lines, "done", model);
         lines[done]["done"]["result"]["Ok"]["text"] = json!("Another story.");
     });
-    author.fails(&[], &["what came of it: at answer.body: expected "]);
+    author.fails(&[], &["what came of it: at answer."]);
 
     let text = fs::read_to_string(author.tape()).unwrap();
     fs::write(author.tape(), &text[..text.len() / 2]).unwrap();

@@ -78,8 +78,10 @@ fn a_client_that_hangs_up_frees_its_place() {
 /// the other one is told that there is none.
 fn one_waits(server: &Server) -> Option<TcpStream> {
     let body = r#"{"model":"slow","messages":[{"role":"user","content":"hi"}]}"#;
-    let head =
-        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     let mut clients = vec![server.connect(), server.connect()];
     for client in &mut clients {
         client.write_all(format!("{head}{body}").as_bytes()).unwrap();

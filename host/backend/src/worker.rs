@@ -54,12 +54,15 @@ fn broken(error: io::Error) -> Error {
     Error::internal(format!("the socket to the host broke: {error}"))
 }
 
+/// A model, and who reads what the host says to it.
+type Loaded = (Box<dyn Model>, Reader);
+
 /// Loads what the host's first frame asks for. `None`: the host hung up.
 fn load(
     backends: &Backends,
     mut input: BufReader<UnixStream>,
     output: &mut Output,
-) -> Result<Option<(Box<dyn Model>, Reader)>, Error> {
+) -> Result<Option<Loaded>, Error> {
     let outcome = match frames::read_frame(&mut input) {
         Ok(None) => return Ok(None),
         Ok(Some(Frame::Load(load))) => load_model(backends, &load, input, output),
@@ -80,7 +83,7 @@ fn load_model(
     load: &Load,
     input: BufReader<UnixStream>,
     output: &mut Output,
-) -> Result<(Box<dyn Model>, Reader), Error> {
+) -> Result<Loaded, Error> {
     let backend = backends.find(load.backend.as_deref(), &load.format)?;
     for missing in confine(&load.options, backends.dir()) {
         log(&missing);

@@ -269,8 +269,7 @@ fn check_paths(key: &str, paths: &[String]) -> Result<(), String> {
 fn check_websockets(paths: &[String], mounts: &[String]) -> Result<(), String> {
     check_paths("roles.http.websockets", paths)?;
     let lies_under = |path: &str, mount: &str| {
-        mount == "/"
-            || path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        mount == "/" || path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     match paths.iter().find(|path| !mounts.iter().any(|mount| lies_under(path, mount))) {
         Some(path) => Err(format!(

@@ -54,7 +54,8 @@ async fn start_and_run(
         let serving = load_plugins(settings, &inference, &store, printer).await?;
         let source = PerTenant::new(serving.sandbox().registry().clone(), settings);
         let model = serve.model.as_deref();
-        let model = model.map(|name| host::find_model(inference.models(), settings, Some(name))).transpose()?;
+        let model =
+            model.map(|name| host::find_model(inference.models(), settings, Some(name))).transpose()?;
         let default = model.clone().or_else(|| host::find_model(inference.models(), settings, None).ok());
         let told = Told {
             inference: inference.clone(),

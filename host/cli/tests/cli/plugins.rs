@@ -59,7 +59,7 @@ fn the_bundled_gateway_is_a_plugin_like_any_other() {
     );
     let info = user.call(["plugin", "info", "gateway", "--json"]).json();
     assert_eq!(info["asks"], info["granted"]);
-    assert_eq!(info["mounts"], json!(["/v1"]));
+    assert_eq!(info["mounts"][0], "/v1");
     assert!(user.call(["plugin", "info", "gateway"]).product().contains("inference = { models = [\"*\"] }"));
     assert!(user.call(["plugin", "info", "gatway"]).refusal(1).contains("did you mean `gateway`?"));
     let refusal = user.call(["gateway"]).refusal(2);

@@ -24,7 +24,8 @@ const WORKER: &str = "INFERNO_TEST_WORKER";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const PLUGIN: &str = "version = '1.0.0'\ndescription = 'x'\nlicense = 'MIT'\nwit = '0.1'\n";
-pub(crate) const ASKS_ALL: &str = "[asks]\ninference = { models = ['*'] }\nmodels = true\nmodel_control = true\nkv = true\n";
+pub(crate) const ASKS_ALL: &str =
+    "[asks]\ninference = { models = ['*'] }\nmodels = true\nmodel_control = true\nkv = true\n";
 
 pub(crate) struct Lab {
     folder: TempDir,

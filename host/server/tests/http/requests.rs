@@ -177,7 +177,21 @@ async fn a_failing_plugin_is_answered_for_in_its_own_form() {
 #[tokio::test]
 async fn mounts_are_checked_before_anything_is_served() {
     let bind = |stubs| Server::bind(Config::default(), stubs, Store::in_memory().unwrap()).map(|_| ());
-    for path in ["v1", "/v1/", "//", "/v1/..", "/v%31", "/v1?x", "/health", "/health/x", "/ready", "/metrics", "/inferno/x", "/a b", ""] {
+    for path in [
+        "v1",
+        "/v1/",
+        "//",
+        "/v1/..",
+        "/v%31",
+        "/v1?x",
+        "/health",
+        "/health/x",
+        "/ready",
+        "/metrics",
+        "/inferno/x",
+        "/a b",
+        "",
+    ] {
         let error = bind(vec![Stub::says(path, "")]).unwrap_err();
         assert!(matches!(&error, Error::Mount { .. }) && error.to_string().contains(path), "{path}: {error}");
     }
