@@ -119,8 +119,7 @@ impl Direct {
             CONTEXT.to_string(),
             SEQUENCES.to_string(),
         ]);
-        // As the worker has it; see host/inference.
-        command.env("OMP_WAIT_POLICY", "PASSIVE");
+        command.envs(inferno_inference::WAITING);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let answers = BufReader::new(process.stdout.take().context("standard output")?).lines();

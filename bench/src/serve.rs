@@ -100,8 +100,7 @@ impl Sides {
             "--offline",
         ]);
         command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        // As our worker has it; otherwise its waiting threads take the processor from the other side.
-        command.env("OMP_WAIT_POLICY", "PASSIVE");
+        command.envs(inferno_inference::WAITING);
         let theirs = Server::other(command, port).await?;
         Ok(Self { ours, theirs })
     }

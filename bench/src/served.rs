@@ -62,13 +62,14 @@ impl Server {
         self.process.id()
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A connection that is kept for many requests.
     pub(crate) async fn connect(&self) -> Result<Client> {
-        let stream = tokio::net::TcpStream::connect(&self.address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Client { sender })
+        Client::connect(&self.address).await
     }
 }
 
@@ -92,6 +93,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A new connection.
+    pub(crate) async fn connect(address: &str) -> Result<Self> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender })
+    }
+
     /// Sends a request and reads the answer's head.
     pub(crate) async fn send(
         &mut self,

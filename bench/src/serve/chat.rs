@@ -38,15 +38,12 @@ impl Round {
     }
 }
 
-/// So many clients, each with its own connection and its own chats, one after the other.
+/// So many clients, each with its own chats, one after the other. Each chat has a connection of its own, since
+/// llama-server closes them.
 pub(crate) async fn many(server: &Server, clients: Vec<Vec<Ask>>) -> Result<Round> {
-    let mut connected = Vec::new();
-    for chats in clients {
-        connected.push((server.connect().await?, chats));
-    }
     let began = Instant::now();
-    let tasks: Vec<_> =
-        connected.into_iter().map(|(client, chats)| tokio::spawn(talk(client, chats))).collect();
+    let talk = |chats| tokio::spawn(talk(server.address().to_owned(), chats));
+    let tasks: Vec<_> = clients.into_iter().map(talk).collect();
     let mut answers = Vec::new();
     for task in tasks {
         answers.extend(task.await??);
@@ -54,16 +51,17 @@ pub(crate) async fn many(server: &Server, clients: Vec<Vec<Ask>>) -> Result<Roun
     Ok(Round { answers, took: began.elapsed() })
 }
 
-async fn talk(mut client: Client, chats: Vec<Ask>) -> Result<Vec<Answer>> {
+async fn talk(address: String, chats: Vec<Ask>) -> Result<Vec<Answer>> {
     let mut answers = Vec::new();
     for ask in chats {
-        answers.push(one(&mut client, &ask).await?);
+        let mut client = Client::connect(&address).await?;
+        answers.push(one(&mut client, &ask).await.with_context(|| format!("a chat at {address}"))?);
     }
     Ok(answers)
 }
 
 /// One streamed chat.
-pub(crate) async fn one(client: &mut Client, ask: &Ask) -> Result<Answer> {
+async fn one(client: &mut Client, ask: &Ask) -> Result<Answer> {
     let mut messages = vec![json!({"role": "user", "content": ask.user})];
     if let Some(system) = &ask.system {
         messages.insert(0, json!({"role": "system", "content": system}));

@@ -59,6 +59,7 @@ pub use inferno_backend::{
     Usage,
 };
 pub use inferno_models as models;
+pub use process::WAITING;
 pub use prompt_cache::{Compression, Kept, PromptCache};
 pub use status::{Loaded, State, Status};
 pub use terms::{KeepAlive, Terms};
