@@ -90,7 +90,7 @@ fn two_hundred_streams_leave_nothing_behind() {
     let server = context.serve(&ROOM);
     let count = Count::default();
     // What is allocated once is allocated in the first round.
-    stream_from_many(&server, "storyteller", &count, Instant::now() + seconds() / 4);
+    stream_from_many(&server, "storyteller", &count, Instant::now() + seconds() / 2);
     let processes = || [vec![server.process()], server.workers()].concat();
     let files = within("connections stay open", || {
         let files = open_files(server.process());
@@ -103,7 +103,8 @@ fn two_hundred_streams_leave_nothing_behind() {
     assert_eq!(count.failed.load(Relaxed), 0, "{count:?}");
     within("files stay open", || (open_files(server.process()) <= files + 4).then_some(()));
     let after: u64 = processes().into_iter().map(resident).sum();
-    assert!(after < before + (32 << 10), "{before} KiB before, {after} KiB after {count:?}");
+    // What is kept warm goes on growing a little; one instance for each stream would be more than a mebibyte each.
+    assert!(after < before + (96 << 10), "{before} KiB before, {after} KiB after {count:?}");
 
     // No place is lost: all of them can be had at once, and those who left hold none.
     thread::scope(|scope| {
