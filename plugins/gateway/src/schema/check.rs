@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use inferno_sdk::json::describe;
 use serde_json::{Map, Value};
 
 use super::{Field, Kind, Object, Tagged};
 use crate::error::ApiError;
-use crate::fields::describe;
 
 /// The longest name of a tool.
 const MAX_IDENTIFIER: usize = 64;
