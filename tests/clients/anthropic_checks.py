@@ -7,10 +7,10 @@ and one that writes stories. Prints one line for each check; the exit status say
 import asyncio
 import json
 import os
-import sys
-import traceback
 
 import anthropic
+
+from telling import check, tell
 
 URL = os.environ["INFERNO_URL"]
 KEY = os.environ["INFERNO_API_KEY"]
@@ -27,12 +27,6 @@ WEATHER = {
 # The API has no temperature any more, and the client neither; local models have one.
 LIKELIEST = {"temperature": 0}
 ASKED = [{"role": "user", "content": "What is the weather in Rome?"}]
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def ask(**changes):
@@ -198,18 +192,4 @@ def a_wrong_key_is_refused():
         raise AssertionError("not refused")
 
 
-def main():
-    failed = 0
-    for function in CHECKS:
-        try:
-            function()
-        except Exception:
-            failed += 1
-            print(f"FAILED {function.__name__}\n{traceback.format_exc()}")
-        else:
-            print(f"ok {function.__name__}")
-    print(f"anthropic {anthropic.__version__}: {len(CHECKS) - failed} of {len(CHECKS)} checks hold")
-    sys.exit(1 if failed else 0)
-
-
-main()
+tell(f"anthropic {anthropic.__version__}")

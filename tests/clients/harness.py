@@ -5,10 +5,10 @@ echoes and one that writes stories. One line is printed for each check; the exit
 """
 
 import os
-import sys
-import traceback
 
 import openai
+
+from telling import check, tell
 
 BASE_URL = os.environ["INFERNO_BASE_URL"]
 KEY = os.environ["INFERNO_API_KEY"]
@@ -16,12 +16,6 @@ ECHO = os.environ["INFERNO_ECHO_MODEL"]
 STORY = os.environ["INFERNO_STORY_MODEL"]
 
 client = openai.OpenAI(base_url=BASE_URL, api_key=KEY, max_retries=0, timeout=60)
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def refused(error_class, status, call):
@@ -38,14 +32,4 @@ def refused(error_class, status, call):
 
 
 def main():
-    failed = 0
-    for function in CHECKS:
-        try:
-            function()
-        except Exception:
-            failed += 1
-            print(f"FAILED {function.__name__}\n{traceback.format_exc()}")
-        else:
-            print(f"ok {function.__name__}")
-    print(f"openai {openai.__version__}: {len(CHECKS) - failed} of {len(CHECKS)} checks hold")
-    sys.exit(1 if failed else 0)
+    tell(f"openai {openai.__version__}")

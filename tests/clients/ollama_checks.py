@@ -8,12 +8,12 @@ import asyncio
 import json
 import math
 import os
-import sys
 import time
-import traceback
 from importlib.metadata import version
 
 import ollama
+
+from telling import check, tell
 
 URL = os.environ["INFERNO_URL"]
 ECHO = os.environ["INFERNO_ECHO_MODEL"]
@@ -23,12 +23,6 @@ HEADERS = {"authorization": f"Bearer {os.environ['INFERNO_API_KEY']}"}
 client = ollama.Client(host=URL, headers=HEADERS, timeout=60)
 SAID = [{"role": "user", "content": "one two three four five"}]
 STORY_ABOUT_MIA = [{"role": "user", "content": "Tell me a story about a fox named Mia."}]
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def refused(status, call):
@@ -221,18 +215,4 @@ def what_is_wrong_is_said():
     refused(401, stranger.list)
 
 
-def main():
-    failed = 0
-    for function in CHECKS:
-        try:
-            function()
-        except Exception:
-            failed += 1
-            print(f"FAILED {function.__name__}\n{traceback.format_exc()}")
-        else:
-            print(f"ok {function.__name__}")
-    print(f"ollama {version('ollama')}: {len(CHECKS) - failed} of {len(CHECKS)} checks hold")
-    sys.exit(1 if failed else 0)
-
-
-main()
+tell(f"ollama {version('ollama')}")
