@@ -96,6 +96,7 @@ typedef struct {
 
     /* Loads a model; NULL where that failed. Options: {"path": text, "context": tokens or null, "sequences": n at least 1,
      * "threads": n or null, "threads_batch": n for prompts or absent, "adapters": {name: path} or absent,
+     * "projector": the path of what turns images into what the model reads, or absent,
      * "state_dir": a directory to keep state in, or absent,
      * "extra": {text: text}}. Keys of "extra" belong to the backend, which refuses those that it
      * does not know. `progress` may be called any number of times. */
@@ -104,7 +105,8 @@ typedef struct {
 
     /* Answers with {"context": tokens, "sequences": n, "embeds": bool, "generates": bool, "chats": bool, "device": text,
      * "abilities": [text, ...] or absent, "memory": bytes or absent}. Abilities are "adapters", "count", "grammar",
-     * "json_schema", "logit_bias", "logprobs", "rank", "tokenize" and "tools". 0: it did. */
+     * "json_schema", "logit_bias", "logprobs", "rank", "tokenize", "tools" and
+     * "vision". 0: it did. */
     int32_t (*info)(inferno_model *model, void *ctx, inferno_sink sink);
 
     /* Takes a request; computes nothing yet. 0: taken; -1: refused, and the id is unknown again. Work is one of
@@ -117,13 +119,16 @@ typedef struct {
      *     "constraint": {"grammar": text} or {"json": schema or null}, "adapters": [[name, scale], ...],
      *     "tools": [{"name": text, "description": text or absent, "parameters": schema or null}, ...],
      *     "tool_choice": "none" | "required" | {"named": text}, absent for "auto"; messages of a chat may then have
-     *     "tool_calls": [{"id": text, "name": text, "arguments": text}, ...] or "tool_call_id": text
+     *     "tool_calls": [{"id": text, "name": text, "arguments": text}, ...] or "tool_call_id": text,
+     *     and "images": [n, ...], where in the content images stand, by bytes, in order. The images themselves follow
+     *     the JSON: one zero byte, then for each image of all messages, in order, its length in bytes as a
+     *     little-endian uint32 and these bytes, the content of a file such as a PNG or a JPEG
      *   {"embed": {"inputs": [text, ...]}}
      *   {"rank": {"query": text, "documents": [text, ...]}}
      *   {"tokenize": {"text": text, "special": bool}}, {"detokenize": {"tokens": [n, ...]}}, answered with TEXT
      *   {"count": as "generate"}, answered with STARTED and DONE
-     * Requests beyond "sequences" wait inside the model in the order in which they came. */
-    int32_t (*submit)(inferno_model *model, uint64_t id, inferno_bytes work_json, inferno_fail fail, void *fail_ctx);
+     * Without images there is only the JSON. Requests beyond "sequences" wait inside the model in the order in which they came. */
+    int32_t (*submit)(inferno_model *model, uint64_t id, inferno_bytes work, inferno_fail fail, void *fail_ctx);
 
     /* Ends a request: the next step emits its DONE with "cancelled". Unknown ids are ignored. */
     void (*cancel)(inferno_model *model, uint64_t id);

@@ -100,7 +100,7 @@ pub struct Table {
     >,
     /// Answers with a [`crate::ModelInfo`]; 0 when it did.
     pub info: Option<unsafe extern "C" fn(model: *mut Model, ctx: *mut c_void, sink: Sink) -> i32>,
-    /// Takes a [`crate::Work`]; 0 when it did.
+    /// Takes a [`crate::Work`], as JSON with its images behind it; 0 when it did.
     pub submit: Option<
         unsafe extern "C" fn(
             model: *mut Model,

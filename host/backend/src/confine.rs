@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::LoadOptions;
 
-/// Confines this thread and those that it starts later to reading the model, its adapters and what libraries need,
+/// Confines this thread and those that it starts later to reading the model, its adapters and projector, and what libraries need,
 /// those of the directory `libraries` included, and to writing where state may be kept. Returns what could not be
 /// enforced.
 pub(crate) fn confine(options: &LoadOptions, libraries: Option<&Path>) -> Vec<String> {
@@ -83,7 +83,7 @@ fn readable(options: &LoadOptions, libraries: Option<&Path>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = LIBRARIES.iter().chain(SYSTEM).map(PathBuf::from).collect();
     paths.push(options.path.clone());
     paths.extend(other_parts(&options.path));
-    paths.extend(options.adapters.values().cloned());
+    paths.extend(options.adapters.values().chain(&options.projector).cloned());
     paths.extend(libraries.map(Path::to_owned));
     paths
 }

@@ -1,6 +1,8 @@
 //! What a model can be asked for, as JSON where it crosses the boundary. Fields that were added later are left out
 //! where they say nothing, so that backends that do not know them yet go on working.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -35,12 +37,15 @@ pub struct Message {
     /// Of a tool: the call that this is the result of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// Where in the content images stand, by bytes, in order. Which images is said by [`Generate::images`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<usize>,
 }
 
 impl Message {
     /// Text, and nothing else.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None, images: Vec::new() }
     }
 }
 
@@ -93,6 +98,16 @@ pub enum Constraint {
     Grammar(String),
     /// A JSON value that fits this JSON schema; `null`: any object.
     Json(Value),
+}
+
+/// A picture, as the whole content of a file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Image(pub Vec<u8>);
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Image({} bytes)", self.0.len())
+    }
 }
 
 /// What a generation starts from.
@@ -193,6 +208,10 @@ pub struct Generate {
     /// Adapters to apply, and how strongly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adapters: Vec<(String, f32)>,
+    /// The images of all messages, in the order in which they stand there. They cross the boundary as bytes beside the
+    /// JSON.
+    #[serde(skip)]
+    pub images: Vec<Image>,
 }
 
 impl Generate {
@@ -210,7 +229,32 @@ impl Generate {
             tools: Vec::new(),
             tool_choice: ToolChoice::default(),
             adapters: Vec::new(),
+            images: Vec::new(),
         }
+    }
+
+    /// Refuses images that stand nowhere, and places where none stands.
+    pub fn check_images(&self) -> Result<(), Error> {
+        let messages = match &self.input {
+            Input::Prompt(_) => &[][..],
+            Input::Chat(messages) => messages,
+        };
+        for (number, Message { content, images, .. }) in (1..).zip(messages) {
+            if !images.is_sorted() || images.iter().any(|&at| !content.is_char_boundary(at)) {
+                return Err(Error::invalid(format!(
+                    "an image stands nowhere in the text of message {number}"
+                )));
+            }
+        }
+        let places = messages.iter().map(|message| message.images.len()).sum::<usize>();
+        if places == self.images.len() {
+            return Ok(());
+        }
+        let came = self.images.len();
+        Err(Error::invalid(format!(
+            "the messages have places for {places} images, but {came} came with them"
+        ))
+        .hint("images stand in the messages of a chat, not in a plain prompt"))
     }
 }
 

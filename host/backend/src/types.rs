@@ -27,6 +27,9 @@ pub struct LoadOptions {
     /// Low-rank adapters (LoRA) that requests may name, and their files.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub adapters: BTreeMap<String, PathBuf>,
+    /// What turns images into what the model reads, where it has such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projector: Option<PathBuf>,
     /// Where what was computed of prompts may be kept for the next process; absent: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
@@ -46,6 +49,7 @@ impl LoadOptions {
             threads: None,
             threads_batch: None,
             adapters: BTreeMap::new(),
+            projector: None,
             state_dir: None,
             extra: BTreeMap::new(),
         }
@@ -115,6 +119,8 @@ pub enum Ability {
     Tokenize,
     /// Call tools: [`crate::Generate::tools`].
     Tools,
+    /// Look at images: [`crate::Generate::images`].
+    Vision,
     /// One that a newer backend has and this version has no word for.
     #[serde(other)]
     Other,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Choice, Detect, Error, Event, Finish, Generate, Token, Usage, Work, abi};
+use crate::{Choice, Detect, Error, Event, Finish, Generate, Image, Token, Usage, Work, abi};
 
 #[derive(Serialize, Deserialize)]
 struct Started {
@@ -40,17 +40,57 @@ pub(crate) fn from_json<T: DeserializeOwned>(what: &str, json: &[u8]) -> Result<
         .map_err(|error| Error::internal(format!("{what} is not as expected: {error}")))
 }
 
-/// A request as JSON.
+/// A request as JSON. Its images stand behind that as they are: a zero, which is no part of any JSON, then the length
+/// of each and its bytes.
 pub(crate) fn encode_work(work: &Work) -> Result<Vec<u8>, Error> {
     check_numbers(work)?;
-    to_json("the work", work)
+    let mut bytes = to_json("the work", work)?;
+    let (Work::Generate(generate) | Work::Count(generate)) = work else { return Ok(bytes) };
+    generate.check_images()?;
+    if generate.images.is_empty() {
+        return Ok(bytes);
+    }
+    bytes.reserve_exact(1 + generate.images.iter().map(|Image(data)| 4 + data.len()).sum::<usize>());
+    bytes.push(0);
+    for Image(data) in &generate.images {
+        let length = u32::try_from(data.len())
+            .map_err(|_| Error::invalid(format!("an image has {} bytes, which is too many", data.len())))?;
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(data);
+    }
+    Ok(bytes)
 }
 
 /// The opposite of [`encode_work`].
-pub(crate) fn decode_work(json: &[u8]) -> Result<Work, Error> {
-    let work = from_json("the work", json)?;
+pub(crate) fn decode_work(bytes: &[u8]) -> Result<Work, Error> {
+    let (json, behind) = match bytes.iter().position(|byte| *byte == 0) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, &[][..]),
+    };
+    let mut work = from_json("the work", json)?;
     check_numbers(&work)?;
+    match &mut work {
+        Work::Generate(generate) | Work::Count(generate) => {
+            generate.images = decode_images(behind)?;
+            generate.check_images()?;
+        }
+        _ if behind.is_empty() => {}
+        _ => return Err(Error::internal("images came with work that looks at none")),
+    }
     Ok(work)
+}
+
+fn decode_images(mut bytes: &[u8]) -> Result<Vec<Image>, Error> {
+    let mut images = Vec::new();
+    while !bytes.is_empty() {
+        let cut = || Error::internal("an image that came with the work is cut off");
+        let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| cut())?;
+        let (data, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
+        images.push(Image(data.to_vec()));
+        bytes = rest;
+    }
+    Ok(images)
 }
 
 /// JSON has no infinities: they would be written as `null`, and come out of numbers beyond an `f32`.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use inferno_backend::{
-    Embed, Error, ErrorKind, Event, Finish, Generate, Input, Library, Linked, LoadOptions, Model, Sampling,
-    Usage, Work,
+    Embed, Error, ErrorKind, Event, Finish, Generate, Image, Input, Library, Linked, LoadOptions, Message,
+    Model, Role, Sampling, Usage, Work,
 };
 
 use crate::scripted::Scripted;
@@ -111,6 +111,13 @@ fn passes_errors_on() {
     };
     let refusal = model.submit(1, Work::Generate(chat)).unwrap_err();
     assert_eq!(refusal, Error::invalid("there is no dialogue here"));
+    let seen = Message { images: vec![0, 3], ..Message::new(Role::User, "and") };
+    let chat = Generate {
+        images: vec![Image(vec![0; 70_000]), Image(Vec::new())],
+        ..Generate::new(Input::Chat(vec![seen]))
+    };
+    let refusal = model.submit(1, Work::Generate(chat)).unwrap_err();
+    assert_eq!(refusal, Error::invalid("[Image(70000 bytes), Image(0 bytes)] are not in the script"));
 
     model.submit(1, prompt("fail in step")).unwrap();
     assert_eq!(play(model.as_mut()).unwrap_err(), Error::internal("the stage broke").hint("mend it"));

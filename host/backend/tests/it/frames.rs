@@ -1,10 +1,11 @@
 //! Frames: whatever is encoded is decoded, and whatever comes is decoded or refused, however it is cut.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use inferno_backend::frames::{self, Frame, FrameError, Load, MAX_PAYLOAD};
 use inferno_backend::{
-    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Input,
+    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Image, Input,
     LoadOptions, Message, ModelInfo, Rank, Role, Sampling, Token, Tokenize, Tool, ToolCall, ToolCallDelta,
     ToolChoice, Usage, Work,
 };
@@ -82,20 +83,29 @@ impl Random {
         }
         let message = |random: &mut Self| Message {
             role: random.pick(&[Role::System, Role::User, Role::Assistant, Role::Tool]),
-            content: random.text(),
+            content: "ü".repeat(4) + &random.text(),
             tool_calls: random.many(|random| ToolCall {
                 id: random.text(),
                 name: random.text(),
                 arguments: random.text(),
             }),
             tool_call_id: random.maybe(Self::text),
+            images: random
+                .many(|random| 2 * random.below(5) as usize)
+                .into_iter()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
         };
+        let messages = if self.below(2) == 0 { Vec::new() } else { self.many(message) };
+        let images = messages.iter().flat_map(|message| &message.images);
+        let images = images.map(|_| Image(self.text().into_bytes())).collect();
         let generate = Generate {
-            input: if self.below(2) == 0 {
-                Input::Prompt(self.text())
-            } else {
-                Input::Chat(self.many(message))
+            input: match messages.is_empty() {
+                true => Input::Prompt(self.text()),
+                false => Input::Chat(messages),
             },
+            images,
             max_tokens: self.maybe(Self::u32),
             sampling: Sampling {
                 temperature: self.float(),
@@ -168,6 +178,7 @@ impl Random {
                     threads: self.maybe(Self::u32),
                     threads_batch: self.maybe(Self::u32),
                     adapters: self.many(|random| (random.text(), random.text().into())).into_iter().collect(),
+                    projector: self.maybe(|random| random.text().into()),
                     state_dir: self.maybe(|random| random.text().into()),
                     extra: self.many(|random| (random.text(), random.text())).into_iter().collect(),
                 },
@@ -319,6 +330,18 @@ fn payloads_must_fit_their_kind() {
     check(2, 1, hot, "temperature is inf");
     check(2, 1, b"{\"generate\":{\"input\":{\"prompt\":\"x\"},\"toolz\":[]}}", "unknown field `toolz`");
     check(2, 1, b"{\"embed\":{\"inputs\":[]}} ...", "trailing characters");
+    let seen = |places: &str, images: &[u8]| {
+        let message = format!("{{\"role\":\"user\",\"content\":\"ü\",\"images\":[{places}]}}");
+        let work = format!("{{\"generate\":{{\"input\":{{\"chat\":[{message}]}}}}}}");
+        [work.as_bytes(), images].concat()
+    };
+    check(2, 1, &seen("0", b"\0\x04\0\0\0abc"), "cut off");
+    check(2, 1, &seen("0", b"\0\x04\0"), "cut off");
+    check(2, 1, &seen("0", b""), "places for 1 images, but 0 came");
+    check(2, 1, &seen("0", b"\0\x01\0\0\0a\0\0\0\0"), "places for 1 images, but 2 came");
+    check(2, 1, &seen("1", b"\0\x01\0\0\0a"), "stands nowhere in the text of message 1");
+    check(2, 1, &seen("2,0", b"\0\0\0\0\0\0\0\0\0"), "stands nowhere in the text of message 1");
+    check(2, 1, b"{\"embed\":{\"inputs\":[]}}\0\x01\0\0\0a", "looks at none");
 }
 
 #[test]

@@ -69,7 +69,12 @@ impl Model for ScriptedModel {
         let script = match work {
             Work::Generate(work) => match work.input {
                 Input::Prompt(prompt) => prompt,
-                Input::Chat(_) => return Err(Error::invalid("there is no dialogue here")),
+                Input::Chat(_) if work.images.is_empty() => {
+                    return Err(Error::invalid("there is no dialogue here"));
+                }
+                Input::Chat(_) => {
+                    return Err(Error::invalid(format!("{:?} are not in the script", work.images)));
+                }
             },
             Work::Embed(work) => format!("embed {}", work.inputs.len()),
             other => return Err(Error::invalid(format!("{other:?} is not in the script"))),

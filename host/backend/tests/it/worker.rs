@@ -258,14 +258,16 @@ fn is_confined_to_its_model() {
     }
 }
 
-/// Adapters may be read, and state may be kept in its directory, which need not be there before.
+/// Adapters and the projector may be read, and state may be kept in its directory, which need not be there before.
 #[cfg(target_os = "linux")]
 #[test]
-fn reads_adapters_and_writes_state_and_nothing_else() {
+fn reads_what_belongs_to_the_model_and_writes_state_and_nothing_else() {
     use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
     let mut host = Host::loaded_with(|dir, mut options| {
         std::fs::write(dir.join("adapter"), "").unwrap();
         options.adapters.insert("a".into(), dir.join("adapter"));
+        std::fs::write(dir.join("projector"), "").unwrap();
+        options.projector = Some(dir.join("projector"));
         options.state_dir = Some(dir.join("states/model"));
         options
     });
@@ -275,6 +277,7 @@ fn reads_adapters_and_writes_state_and_nothing_else() {
     let refused = if enforced { "PermissionDenied" } else { "written" };
     let asked = [
         (path("adapter"), "open"),
+        (path("projector"), "open"),
         (format!("write {}", path("states/model/file")), "written"),
         (format!("write {}", path("states/file")), refused),
         (format!("write {}", path("file")), refused),
