@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("inferno-plugin-anthropic", &["inferno-sdk"]),
     ("inferno-plugin-gateway", &["inferno-sdk"]),
     ("inferno-plugin-ollama", &["inferno-sdk"]),
+    ("inferno-plugin-pipeline", &["inferno-sdk"]),
     ("inferno-hello-command", &["inferno-sdk"]),
     ("inferno-redact-filter", &["inferno-sdk"]),
     ("inferno-folder-step", &["inferno-sdk"]),

@@ -1,0 +1,46 @@
+//! What the host lends, as a trait, so that tests run without one.
+
+use std::time::Duration;
+
+use inferno_sdk::Error;
+use inferno_sdk::inference::{Completion, Request};
+use inferno_sdk::models::Model;
+use inferno_sdk::step::{Item, Outcome};
+use serde_json::Value;
+
+mod lent;
+
+pub(crate) use lent::Lent;
+
+/// What the host lends to this plugin.
+pub(crate) trait Host {
+    /// The installed plugins that play a role and may be called.
+    fn playing(&self, role: &str) -> Result<Vec<String>, Error>;
+
+    /// Starts a step of another plugin.
+    fn open_step(&self, plugin: &str, config: &Value) -> Result<Box<dyn OpenStep>, Error>;
+
+    /// An installed model.
+    fn model(&self, name: &str) -> Result<Model, Error>;
+
+    /// Answers of models, in order; so many at a time.
+    fn complete(&self, requests: Vec<Request>, parallel: usize) -> Vec<Result<Completion, Error>>;
+
+    /// Vectors of texts, in order.
+    fn embed(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error>;
+
+    /// The tokens of a text.
+    fn tokenize(&self, model: &str, text: &str) -> Result<Vec<u32>, Error>;
+
+    /// Does nothing for so long.
+    fn sleep(&self, time: Duration);
+}
+
+/// A step of another plugin, at work.
+pub(crate) trait OpenStep {
+    /// One outcome for each item, in order. The batch is the caller's again afterwards, as it was.
+    fn process(&mut self, batch: Vec<Item>) -> (Vec<Item>, Result<Vec<Outcome>, Error>);
+
+    /// Ends it, and gives what it kept.
+    fn finish(self: Box<Self>) -> Result<Vec<Item>, Error>;
+}

@@ -1,0 +1,122 @@
+//! From a pipeline file to a run: where its state is, and whether there is something to go on from.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::checkpoint::{Checkpoint, Phase};
+use crate::disk::Disk;
+use crate::engine::{self, Observer, Report, Run};
+use crate::error::Error;
+use crate::file::{self, File};
+use crate::host::Host;
+use crate::node::Room;
+use crate::plan::{self, Plan, Surroundings};
+
+/// What lends a hand to every verb.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    pub(crate) disk: Rc<dyn Disk>,
+    pub(crate) host: Rc<dyn Host>,
+}
+
+/// How to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    /// Records to take from the sources, if not all.
+    pub(crate) limit: Option<u64>,
+    /// Calls of models at once, in place of what the file says.
+    pub(crate) parallel: Option<usize>,
+    /// Goes on when the sources have nothing more.
+    pub(crate) watch: bool,
+    /// Does not go on from what was there.
+    pub(crate) fresh: bool,
+    /// Fails unless there is something to go on from.
+    pub(crate) resume: bool,
+}
+
+/// A pipeline file as it is on disk.
+pub(crate) struct Script {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+impl Script {
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::file("read", path, &error))?;
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    pub(crate) fn parse(&self) -> Result<File<'_>, Error> {
+        let stem = self.path.file_stem().map_or_else(|| "pipeline".into(), |stem| stem.to_string_lossy());
+        file::parse(&self.text, &stem)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.path.parent().map_or_else(PathBuf::new, Path::to_owned)
+    }
+
+    /// The folder of all that is kept of this pipeline.
+    pub(crate) fn state(&self, file: &File<'_>) -> PathBuf {
+        self.folder().join(".inferno").join(file.settings.name())
+    }
+
+    /// Makes the nodes.
+    pub(crate) fn plan(&self, file: &File<'_>, options: Options, tools: &Tools) -> Result<Plan, Error> {
+        let around = Surroundings {
+            folder: self.folder(),
+            state: self.state(file).join("run"),
+            disk: tools.disk.clone(),
+            host: tools.host.clone(),
+            parallel: options.parallel.unwrap_or(file.settings.parallel.get()),
+            watch: options.watch,
+        };
+        plan::make(file, &around)
+    }
+
+    /// Runs it, from where the last run stopped if it did not come to its end.
+    pub(crate) fn run(
+        &self,
+        options: Options,
+        tools: &Tools,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, Error> {
+        let file = self.parse()?;
+        let plan = self.plan(&file, options, tools)?;
+        let state = self.state(&file).join("run");
+        let from = if options.fresh { None } else { go_on(&state, &plan, options)? };
+        let settings = engine::Settings {
+            room: Room { records: file.settings.batch.get(), bytes: file.settings.batch_bytes.get() },
+            checkpoint: file.settings.checkpoint.0,
+            limit: from.as_ref().map_or(options.limit, |from| from.limit),
+            dead: self.folder().join(format!("{}.dead.jsonl", file.settings.name())),
+            state,
+        };
+        let mut run = Run::start(plan, settings, from, tools.disk.clone(), tools.host.clone())?;
+        run.go(observer)?;
+        Ok(run.report())
+    }
+}
+
+/// The checkpoint to go on from, if there is one.
+fn go_on(state: &Path, plan: &Plan, options: Options) -> Result<Option<Checkpoint>, Error> {
+    let Some(from) = Checkpoint::read(state)?.filter(|from| from.phase != Phase::Done) else {
+        return match options.resume {
+            true => {
+                Err(Error::new("there is no run to go on with").hint("begin one with `inferno pipeline run`"))
+            }
+            false => Ok(None),
+        };
+    };
+    let now = engine::digests(plan);
+    let differs = now.iter().find(|(name, digest)| from.pipeline.get(*name) != Some(digest));
+    let gone = from.pipeline.keys().find(|name| !now.contains_key(*name));
+    if let Some(name) = differs.map(|(name, _)| name).or(gone) {
+        return Err(Error::new(format!("`{name}` is not what it was when the last run stopped"))
+            .hint("undo the change to go on with that run, or begin again with `--fresh`; answers of models are kept"));
+    }
+    if options.limit.is_some() && options.limit != from.limit {
+        return Err(Error::new("the last run stopped before its end, and had another `--limit`")
+            .hint("go on with it without `--limit`, or begin again with `--fresh`"));
+    }
+    Ok(Some(from))
+}

@@ -1,0 +1,257 @@
+//! What the tests share: a folder, a host without models and plugins without sandboxes.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use inferno_sdk::inference::{Completion, Finish, Input, Request, Usage};
+use inferno_sdk::models::Model;
+use inferno_sdk::step::{Item, Outcome, Step};
+use inferno_sdk::{Error as HostError, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::disk::{Disk, RealDisk};
+use crate::engine::{Observer, Report};
+use crate::error::Error;
+use crate::host::{Host, OpenStep};
+use crate::session::{Options, Script, Tools};
+
+/// A folder with files, in which pipelines run.
+pub(crate) struct Kit {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) host: Rc<FakeHost>,
+}
+
+impl Kit {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let kit = Self { dir: tempfile::tempdir().unwrap(), host: Rc::default() };
+        for (name, text) in files {
+            kit.write(name, text);
+        }
+        kit
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The lines of a file of JSON lines.
+    #[track_caller]
+    pub(crate) fn lines(&self, name: &str) -> Vec<Value> {
+        self.read(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Runs a pipeline, from where it stopped.
+    pub(crate) fn run(&self, toml: &str) -> Result<Report, Error> {
+        self.run_on(toml, Rc::new(RealDisk), Options::default())
+    }
+
+    pub(crate) fn run_on(&self, toml: &str, disk: Rc<dyn Disk>, options: Options) -> Result<Report, Error> {
+        let script = Script { path: self.path("p.toml"), text: toml.to_owned() };
+        script.run(options, &Tools { disk, host: self.host.clone() }, &mut Nobody)
+    }
+}
+
+/// Nobody looks.
+pub(crate) struct Nobody;
+
+impl Observer for Nobody {
+    fn tick(&mut self, _: &Report) {}
+}
+
+/// Numbered records as JSON lines: `{"n":0}` and so on.
+pub(crate) fn numbers(count: usize) -> String {
+    (0..count).map(|n| format!("{{\"n\":{n}}}\n")).collect()
+}
+
+/// A host with the plugins below, and a model that repeats its prompt.
+#[derive(Default)]
+pub(crate) struct FakeHost {
+    /// What was asked of models.
+    pub(crate) prompts: RefCell<Vec<String>>,
+    pub(crate) slept: RefCell<Duration>,
+}
+
+impl Host for FakeHost {
+    fn playing(&self, _: &str) -> Result<Vec<String>, HostError> {
+        Ok(["flaky", "sum", "tag"].map(str::to_owned).to_vec())
+    }
+
+    fn open_step(&self, plugin: &str, config: &Value) -> Result<Box<dyn OpenStep>, HostError> {
+        match plugin {
+            "tag" => open::<Tag>(config),
+            "sum" => open::<Sum>(config),
+            "flaky" => open::<Flaky>(config),
+            other => {
+                Err(HostError::new(ErrorKind::NotFound, format!("no plugin named {other:?} is at hand"))
+                    .with_hint("`inferno plugin list` shows those that are"))
+            }
+        }
+    }
+
+    fn model(&self, name: &str) -> Result<Model, HostError> {
+        Ok(Model {
+            name: name.to_owned(),
+            format: "echo".to_owned(),
+            size_bytes: 1,
+            modified: 0,
+            context_length: Some(100),
+            chats: true,
+            details: Vec::new(),
+        })
+    }
+
+    fn complete(&self, requests: Vec<Request>, _: usize) -> Vec<Result<Completion, HostError>> {
+        let answer = |request: Request| {
+            let text = match request.input {
+                Input::Prompt(text) => text,
+                Input::Chat(messages) => {
+                    messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n")
+                }
+            };
+            self.prompts.borrow_mut().push(text.clone());
+            let (tool_calls, choices) = (Vec::new(), Vec::new());
+            Ok(Completion { text, tool_calls, choices, finish: Finish::Stop, usage: Usage::default() })
+        };
+        requests.into_iter().map(answer).collect()
+    }
+
+    fn embed(&self, _: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, HostError> {
+        self.prompts.borrow_mut().extend(texts.iter().cloned());
+        let vowels = |text: &String| "aeiou".chars().map(|v| text.matches(v).count() as f32).collect();
+        Ok(texts.iter().map(vowels).collect())
+    }
+
+    fn tokenize(&self, _: &str, text: &str) -> Result<Vec<u32>, HostError> {
+        Ok((0..).zip(text.split_whitespace()).map(|(n, _)| n).collect())
+    }
+
+    fn sleep(&self, time: Duration) {
+        *self.slept.borrow_mut() += time;
+    }
+}
+
+fn open<T: Step>(config: &Value) -> Result<Box<dyn OpenStep>, HostError> {
+    let config = serde_json::from_value(config.clone());
+    let config = config.map_err(|error| HostError::new(ErrorKind::Invalid, error.to_string()))?;
+    Ok(Box::new(Open(T::open(config)?)))
+}
+
+struct Open<T: Step>(T);
+
+impl<T: Step> OpenStep for Open<T> {
+    fn process(&mut self, batch: Vec<Item>) -> (Vec<Item>, Result<Vec<Outcome>, HostError>) {
+        let outcomes = self.0.process(batch.clone());
+        (batch, outcomes)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Vec<Item>, HostError> {
+        self.0.finish()
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Nothing {}
+
+/// Adds `"tag": true`; what has no `n` it rejects, and what has a negative one it drops.
+struct Tag;
+
+impl Step for Tag {
+    type Config = Nothing;
+
+    fn open(_: Nothing) -> Result<Self, HostError> {
+        Ok(Self)
+    }
+
+    fn process(&mut self, batch: Vec<Item>) -> Result<Vec<Outcome>, HostError> {
+        let one = |item: Item| {
+            let mut data: Value = item.read()?;
+            match data["n"].as_i64() {
+                None => return Err(Outcome::Reject("it has no n".to_owned())),
+                Some(..0) => return Err(Outcome::Drop("negative".to_owned())),
+                Some(_) => {}
+            }
+            data["tag"] = true.into();
+            item.with(&data)
+        };
+        Ok(batch.into_iter().map(|item| one(item).into()).collect())
+    }
+}
+
+/// Absorbs everything and gives sums of each ten, and what is left in the end.
+#[derive(Default)]
+struct Sum {
+    sum: i64,
+    count: usize,
+}
+
+impl Sum {
+    fn total(&mut self) -> Item {
+        let Self { sum, count } = std::mem::take(self);
+        Item::new(format!("sum of {count}"), &json!({ "sum": sum })).unwrap()
+    }
+}
+
+impl Step for Sum {
+    type Config = Nothing;
+
+    fn open(_: Nothing) -> Result<Self, HostError> {
+        Ok(Self::default())
+    }
+
+    fn process(&mut self, batch: Vec<Item>) -> Result<Vec<Outcome>, HostError> {
+        let mut add = |item: Item| {
+            self.sum += item.read::<Value>().unwrap()["n"].as_i64().unwrap();
+            self.count += 1;
+            if self.count == 10 { self.total().into() } else { Outcome::Emit(Vec::new()) }
+        };
+        Ok(batch.into_iter().map(&mut add).collect())
+    }
+
+    fn finish(&mut self) -> Result<Vec<Item>, HostError> {
+        Ok(if self.count > 0 { vec![self.total()] } else { Vec::new() })
+    }
+}
+
+/// Fails as many times in all as it is told, as the host fails if `batch` is set.
+#[derive(serde::Deserialize)]
+struct Flaky {
+    failures: usize,
+    #[serde(default)]
+    batch: Option<String>,
+}
+
+impl Step for Flaky {
+    type Config = Self;
+
+    fn open(config: Self) -> Result<Self, HostError> {
+        Ok(config)
+    }
+
+    fn process(&mut self, batch: Vec<Item>) -> Result<Vec<Outcome>, HostError> {
+        if let Some(kind) = &self.batch {
+            let kind = if kind == "busy" { ErrorKind::Unavailable } else { ErrorKind::Internal };
+            return Err(HostError::new(kind, "the plugin trapped"));
+        }
+        let mut one = |item: Item| {
+            if self.failures == 0 {
+                return item.into();
+            }
+            self.failures -= 1;
+            Outcome::Retry("not now".to_owned())
+        };
+        Ok(batch.into_iter().map(&mut one).collect())
+    }
+}
