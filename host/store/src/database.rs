@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Marks a file as ours ("INFR").
 const APPLICATION: i64 = 0x494e_4652;
 /// Step `n` leads from schema `n` to schema `n + 1`.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("jobs.sql")];
 
 /// One connection that writes and one that reads, so that readers do not wait for the disk.
 pub(crate) struct Database {
@@ -203,5 +203,23 @@ mod tests {
         drop(writer);
         let write = |t: &Transaction<'_>| t.execute("DELETE FROM kv", []);
         assert!(database.read("delete", write).is_err());
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state.db");
+        let old = Connection::open(&path).expect("made");
+        old.execute_batch(MIGRATIONS[0]).expect("as it was");
+        old.execute("INSERT INTO api_keys VALUES ('key-1', 'mine', 'local', x'00', 1)", []).expect("kept");
+        old.pragma_update(None, "user_version", 1).expect("marked");
+        old.pragma_update(None, "application_id", APPLICATION).expect("marked");
+        drop(old);
+        let database = Database::open(&path).expect("opened");
+        let counts = "SELECT (SELECT count(*) FROM api_keys), (SELECT count(*) FROM jobs)";
+        let found: (i64, i64) = database
+            .read("count", |t| t.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?))))
+            .expect("both tables are there");
+        assert_eq!(found, (1, 0));
     }
 }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::JobState;
+
 /// Why the store refused or failed. Each text says what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -50,6 +52,34 @@ pub enum StoreError {
     NameTaken {
         /// The name.
         name: String,
+    },
+    /// No job and no schedule has this id.
+    #[error("there is no job or schedule {id:?}: `inferno batch-queue list` shows the jobs that there are")]
+    NoSuchJob {
+        /// The id.
+        id: String,
+    },
+    /// A job is not where this could be done with it.
+    #[error("the job {id} cannot {doing}: it is {state}")]
+    JobState {
+        /// The job.
+        id: String,
+        /// Where it is.
+        state: JobState,
+        /// What was wanted, as the end of "it cannot ...".
+        doing: &'static str,
+    },
+    /// Somebody has too many jobs under way.
+    #[error(
+        "{limit} jobs of {submitter} for tenant {tenant:?} have not ended yet, and no more are allowed: wait until some have"
+    )]
+    QueueFull {
+        /// Whose jobs they are.
+        submitter: String,
+        /// For whom.
+        tenant: String,
+        /// How many there may be.
+        limit: u32,
     },
     /// The database belongs to a newer program.
     #[error(

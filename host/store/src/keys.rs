@@ -9,7 +9,7 @@ use rusqlite::{Row, Transaction, named_params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, random_hex};
 
 /// Who a request is for where no API key says otherwise.
 pub const DEFAULT_TENANT: &str = "local";
@@ -160,14 +160,8 @@ fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret).into()
 }
 
-fn random_hex<const N: usize>() -> Result<String, StoreError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(StoreError::failed("get random numbers from the system"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// Names go into URLs, logs and file names.
-fn check_name(what: &'static str, name: &str) -> Result<(), StoreError> {
+pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), StoreError> {
     let wrong = |why: &str| Err(StoreError::invalid(what, name, why));
     if name.is_empty() || name.len() > MAX_NAME {
         return wrong("it must have 1 to 64 characters");

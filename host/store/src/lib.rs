@@ -1,16 +1,22 @@
-//! What must outlive a process: key-value pairs of plugins, and the API keys of tenants, in one SQLite file.
+//! What must outlive a process: key-value pairs of plugins, the API keys of tenants, and the queue of jobs, in one
+//! SQLite file.
 //!
 //! Several processes may have the file open at once; every change is one transaction that is on the disk when the
 //! call returns. All calls block: call them from a blocking thread where others must not wait.
 
 mod database;
 mod error;
+mod jobs;
 mod keys;
 mod kv;
 
 use std::{path::Path, sync::Arc};
 
 pub use error::StoreError;
+pub use jobs::{
+    Beat, Job, JobEnd, JobFilter, JobRun, JobState, Lease, NewJob, NewSchedule, Retry, Schedule, Submitted,
+    Submitter, Task,
+};
 pub use keys::{DEFAULT_TENANT, KeyInfo, NewKey};
 pub use kv::{DEFAULT_QUOTA, MAX_KEY, MAX_VALUE, Space};
 
@@ -58,6 +64,12 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("quota", &self.quota).finish_non_exhaustive()
     }
+}
+
+fn random_hex<const N: usize>() -> Result<String, StoreError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(StoreError::failed("get random numbers from the system"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn system_time() -> i64 {
