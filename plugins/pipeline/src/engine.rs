@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::host::Host;
 use crate::journal::Journal;
+use crate::models::Models;
 use crate::node::{Progress, Pull, Pulled, Room};
 use crate::plan::{Made, Plan, Work};
 use crate::record::Record;
@@ -88,6 +89,7 @@ pub(crate) struct Run {
     settings: Settings,
     disk: Rc<dyn Disk>,
     host: Rc<dyn Host>,
+    models: Rc<Models>,
     checkpoint: Checkpoint,
     dead: DeadLetters,
     last: Instant,
@@ -127,9 +129,10 @@ impl Run {
         }
         let taken: u64 = nodes.iter().filter(|node| node.is_source()).map(|node| node.counts.taken).sum();
         let left = settings.limit.map(|limit| limit.saturating_sub(taken));
-        let (order, last) = (plan.order, Instant::now());
+        let (order, models, last) = (plan.order, plan.models, Instant::now());
+        let bytes = 0;
         let mut run =
-            Self { nodes, order, turns, settings, disk, host, checkpoint, dead, last, bytes: 0, left };
+            Self { nodes, order, turns, settings, disk, host, models, checkpoint, dead, last, bytes, left };
         if run.checkpoint.sinks.is_empty() {
             // What the sinks have begun is part of the run from here on.
             run.save(Phase::Running)?;
@@ -247,6 +250,7 @@ impl Run {
             node.commit(next)?;
         }
         next.dead = self.dead.commit()?;
+        self.models.sync()?;
         next.phase = phase;
         next.written = now();
         next.write(&self.settings.state, self.disk.as_ref())?;

@@ -12,6 +12,9 @@ mod lent;
 
 pub(crate) use lent::Lent;
 
+/// What takes answers.
+pub(crate) type Done = Box<dyn FnMut(usize, Result<Completion, Error>)>;
+
 /// What the host lends to this plugin.
 pub(crate) trait Host {
     /// The installed plugins that play a role and may be called.
@@ -23,8 +26,11 @@ pub(crate) trait Host {
     /// An installed model.
     fn model(&self, name: &str) -> Result<Model, Error>;
 
-    /// Answers of models, in order; so many at a time.
-    fn complete(&self, requests: Vec<Request>, parallel: usize) -> Vec<Result<Completion, Error>>;
+    /// The digest of a model's file.
+    fn digest(&self, model: &str) -> Result<String, Error>;
+
+    /// Asks models, so many at a time, and hands each answer over as it comes, with the number of its request.
+    fn complete(&self, requests: Vec<Request>, parallel: usize, done: Done);
 
     /// Vectors of texts, in order.
     fn embed(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error>;

@@ -10,6 +10,7 @@
 //! | [`node`] | what sources, steps and sinks promise: the contract |
 //! | [`engine`] | runs a plan: batches, attempts, checkpoints |
 //! | [`checkpoint`], [`journal`], [`dead`] | what outlives the process |
+//! | [`models`], [`cache`] | models, and what they answered before |
 //! | [`disk`], [`host`] | what is written to, and what is lent; traits, so that tests can have them fail |
 //!
 //! # Adding a kind
@@ -23,8 +24,10 @@
 //! - A step puts what is wrong with one record into its outcome. One with a memory says what is new in it in `save`, and
 //!   takes that back in `restore`; one without implements `process` alone.
 //! - A sink goes back to the mark that it is started with, and is durable up to the mark that `commit` gives.
-//! - Whatever writes goes through [`disk::Disk`], whatever is lent through [`host::Host`].
+//! - Whatever writes goes through [`disk::Disk`], whatever is lent through [`host::Host`], models through
+//!   [`models::Models`], which keeps what they answer.
 
+mod cache;
 mod checkpoint;
 mod dead;
 mod disk;
@@ -34,6 +37,7 @@ mod file;
 mod host;
 mod journal;
 mod kind;
+mod models;
 mod node;
 mod plan;
 mod record;

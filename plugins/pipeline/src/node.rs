@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::host::Host;
+use crate::models::Models;
 use crate::record::Record;
 
 /// What a node may use.
@@ -26,10 +27,10 @@ pub(crate) struct Context {
     pub(crate) state: PathBuf,
     /// Where files are written.
     pub(crate) disk: Rc<dyn Disk>,
-    /// Models, other plugins, HTTP.
+    /// Other plugins, HTTP, the clock.
     pub(crate) host: Rc<dyn Host>,
-    /// How many calls of models may be under way at once.
-    pub(crate) parallel: usize,
+    /// Models, with their answers kept.
+    pub(crate) models: Rc<Models>,
     /// Whether the run goes on when its sources have nothing more at the moment.
     pub(crate) watch: bool,
 }

@@ -9,6 +9,7 @@ use crate::file::settings::{OnError, Retry};
 use crate::file::{File, Node, Part, graph, near};
 use crate::host::Host;
 use crate::kind::{Entry, SINKS, SOURCES, STEPS};
+use crate::models::Models;
 use crate::node::{Context, Sink, Source, Step};
 
 /// What surrounds a pipeline.
@@ -20,7 +21,7 @@ pub(crate) struct Surroundings {
     pub(crate) state: PathBuf,
     pub(crate) disk: Rc<dyn Disk>,
     pub(crate) host: Rc<dyn Host>,
-    pub(crate) parallel: usize,
+    pub(crate) models: Rc<Models>,
     pub(crate) watch: bool,
 }
 
@@ -48,13 +49,14 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<Made>,
     /// So that each node comes after all that it takes from.
     pub(crate) order: Vec<usize>,
+    pub(crate) models: Rc<Models>,
 }
 
 /// Makes all nodes, which checks all that can be checked without an effect.
 pub(crate) fn make(file: &File<'_>, around: &Surroundings) -> Result<Plan, Error> {
     let order = graph::order(&file.nodes)?;
     let nodes = file.nodes.iter().map(|node| made(node, &file.nodes, around)).collect::<Result<_, _>>()?;
-    Ok(Plan { nodes, order })
+    Ok(Plan { nodes, order, models: around.models.clone() })
 }
 
 fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made, Error> {
@@ -64,7 +66,7 @@ fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made
         state: around.state.join(&node.name),
         disk: around.disk.clone(),
         host: around.host.clone(),
-        parallel: around.parallel,
+        models: around.models.clone(),
         watch: around.watch,
     };
     let work = match node.part {

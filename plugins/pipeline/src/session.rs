@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::cache::Cache;
 use crate::checkpoint::{Checkpoint, Phase};
 use crate::disk::Disk;
 use crate::engine::{self, Observer, Report, Run};
 use crate::error::Error;
 use crate::file::{self, File};
 use crate::host::Host;
+use crate::models::Models;
 use crate::node::Room;
 use crate::plan::{self, Plan, Surroundings};
 
@@ -30,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) watch: bool,
     /// Does not go on from what was there.
     pub(crate) fresh: bool,
+    /// Asks models again what they have answered before.
+    pub(crate) no_cache: bool,
     /// Fails unless there is something to go on from.
     pub(crate) resume: bool,
 }
@@ -60,6 +64,15 @@ impl Script {
         self.folder().join(".inferno").join(file.settings.name())
     }
 
+    fn models(&self, file: &File<'_>, options: Options, tools: &Tools) -> Result<Rc<Models>, Error> {
+        let cache = match options.no_cache {
+            true => None,
+            false => Some(Cache::open(self.state(file).join("answers"), tools.disk.clone())?),
+        };
+        let parallel = options.parallel.unwrap_or(file.settings.parallel.get());
+        Ok(Rc::new(Models::new(tools.host.clone(), cache, parallel)))
+    }
+
     /// Makes the nodes.
     pub(crate) fn plan(&self, file: &File<'_>, options: Options, tools: &Tools) -> Result<Plan, Error> {
         let around = Surroundings {
@@ -67,7 +80,7 @@ impl Script {
             state: self.state(file).join("run"),
             disk: tools.disk.clone(),
             host: tools.host.clone(),
-            parallel: options.parallel.unwrap_or(file.settings.parallel.get()),
+            models: self.models(file, options, tools)?,
             watch: options.watch,
         };
         plan::make(file, &around)

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::disk::{Disk, RealDisk};
 use crate::engine::{Observer, Report};
 use crate::error::Error;
-use crate::host::{Host, OpenStep};
+use crate::host::{Done, Host, OpenStep};
 use crate::session::{Options, Script, Tools};
 
 /// A folder with files, in which pipelines run.
@@ -113,7 +113,11 @@ impl Host for FakeHost {
         })
     }
 
-    fn complete(&self, requests: Vec<Request>, _: usize) -> Vec<Result<Completion, HostError>> {
+    fn digest(&self, model: &str) -> Result<String, HostError> {
+        Ok(format!("digest of {model}"))
+    }
+
+    fn complete(&self, requests: Vec<Request>, _: usize, mut done: Done) {
         let answer = |request: Request| {
             let text = match request.input {
                 Input::Prompt(text) => text,
@@ -125,7 +129,10 @@ impl Host for FakeHost {
             let (tool_calls, choices) = (Vec::new(), Vec::new());
             Ok(Completion { text, tool_calls, choices, finish: Finish::Stop, usage: Usage::default() })
         };
-        requests.into_iter().map(answer).collect()
+        // As they come, which is in no order.
+        for (number, request) in requests.into_iter().enumerate().rev() {
+            done(number, answer(request));
+        }
     }
 
     fn embed(&self, _: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, HostError> {

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream;
-use inferno_sdk::inference::{self, Completion, Request};
+use inferno_sdk::inference::{self, Request};
 use inferno_sdk::models::{self, Model};
 use inferno_sdk::step::{Item, Outcome};
 use inferno_sdk::{Error, plugins};
 use serde_json::Value;
 
-use super::{Host, OpenStep};
+use super::{Done, Host, OpenStep};
 
 /// The host that runs this plugin.
 pub(crate) struct Lent;
@@ -28,9 +26,15 @@ impl Host for Lent {
         models::get(name)
     }
 
-    fn complete(&self, requests: Vec<Request>, parallel: usize) -> Vec<Result<Completion, Error>> {
-        let _ = parallel;
-        requests.iter().map(inference::complete).collect()
+    fn digest(&self, model: &str) -> Result<String, Error> {
+        let Model { name, size_bytes, modified, details, .. } = models::get(model)?;
+        Ok(format!("{name} {size_bytes} {modified} {details:?}"))
+    }
+
+    fn complete(&self, requests: Vec<Request>, _: usize, mut done: Done) {
+        for (number, request) in requests.iter().enumerate() {
+            done(number, inference::complete(request));
+        }
     }
 
     fn embed(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
