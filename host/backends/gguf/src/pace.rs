@@ -50,18 +50,26 @@ pub(crate) struct Reader {
     pub(crate) part: u32,
 }
 
-/// Gives each reader its part of what a step reads.
+/// Gives each reader its part of what a step reads. A prompt that one step can read is not cut: llama.cpp computes
+/// together what is equally long, and pieces are slow.
 pub(crate) fn share(readers: &mut [Reader], budget: u32) {
     readers.sort_by_key(|reader| (reader.unread, reader.order));
     let mut left = budget;
     if let Some(first) = readers.iter_mut().min_by_key(|reader| reader.order) {
-        first.part = first.unread.min(budget.div_ceil(2));
+        let whole = first.unread <= budget;
+        first.part = if whole { first.unread } else { budget.div_ceil(2) };
         left -= first.part;
     }
-    for reader in readers {
-        let more = (reader.unread - reader.part).min(left);
-        reader.part += more;
-        left -= more;
+    for reader in readers.iter_mut().filter(|reader| reader.part == 0) {
+        if reader.unread <= left {
+            reader.part = reader.unread;
+            left -= reader.part;
+        }
+    }
+    // What is left goes to the one that came first of those that are too long for any step.
+    let long = readers.iter_mut().filter(|reader| reader.unread > budget);
+    if let Some(first) = long.min_by_key(|reader| reader.order) {
+        first.part += left;
     }
 }
 
@@ -96,7 +104,8 @@ mod tests {
         check(&[1000], 512, &[512]);
         check(&[100], 512, &[100]);
         check(&[1000, 20, 30], 100, &[50, 20, 30]);
-        check(&[1000, 900, 30], 100, &[50, 20, 30]);
+        check(&[1000, 900, 30], 100, &[70, 0, 30]);
+        check(&[60, 60, 30], 100, &[60, 0, 30]);
         check(&[100, 100, 100], 100, &[100, 0, 0]);
         check(&[30, 1000], 100, &[30, 70]);
         check(&[1000, 1000], 1, &[1, 0]);
