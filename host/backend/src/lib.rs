@@ -39,7 +39,7 @@ pub use request::{
     ToolCall, ToolChoice, Work,
 };
 pub use stop::{Stop, StopMatcher};
-pub use tools::{CallText, ToolFormat, ToolParser};
+pub use tools::{ArgumentText, CallText, Section, Tags, ToolFormat, ToolParser};
 pub use types::{
     Ability, Choice, Device, Event, Finish, LoadOptions, ModelInfo, Token, ToolCallDelta, Usage,
 };

@@ -1,13 +1,6 @@
 //! Just enough JSON to find the name and the arguments of a call before all of it is there.
 
-/// Why nothing can be said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// It is not all there yet.
-    More,
-    /// It is no call.
-    Not,
-}
+use super::prose::Stop;
 
 /// The beginning of a call.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,9 +65,7 @@ impl<'a> Cursor<'a> {
         let length = match first {
             '{' | '[' | '"' => {
                 let mut nesting = Nesting::default();
-                rest.char_indices()
-                    .find_map(|(at, char)| nesting.ends(char).then_some(at + char.len_utf8()))
-                    .ok_or(Stop::More)?
+                nesting.end_in(rest).ok_or(Stop::More)?
             }
             _ => {
                 let end = rest.find([',', '}', ']']).ok_or(Stop::More)?;
@@ -102,7 +93,7 @@ impl<'a> Cursor<'a> {
             let key = self.string()?;
             self.expect(':')?;
             match (key.as_str(), self.peek()?) {
-                ("name" | "function", '"') if name.is_none() => name = Some(self.string()?),
+                ("name" | "function" | "tool_name", '"') if name.is_none() => name = Some(self.string()?),
                 ("arguments" | "parameters", '{') => match name.take() {
                     Some(name) => return Ok(Head { name, arguments: Arguments::At(self.at) }),
                     None => early = Some(self.skip()?.to_owned()),
@@ -149,8 +140,13 @@ pub(super) struct Nesting {
 }
 
 impl Nesting {
+    /// Takes a text; where it ends, if it does.
+    pub(super) fn end_in(&mut self, text: &str) -> Option<usize> {
+        text.char_indices().find_map(|(at, char)| self.ends(char).then_some(at + char.len_utf8()))
+    }
+
     /// Takes a character; true: it was the last one.
-    pub(super) fn ends(&mut self, char: char) -> bool {
+    fn ends(&mut self, char: char) -> bool {
         if self.quoted {
             match char {
                 _ if self.escaped => self.escaped = false,

@@ -1,12 +1,29 @@
+mod samples;
+
+use serde_json::json;
+
 use super::ToolFormat::{Bare, Listed, Spelled, Tagged};
+use super::format::{MISTRAL, PIPED};
 use super::*;
-use crate::{Event, ToolCallDelta};
+use crate::{Event, Tool, ToolCallDelta};
 
 /// What an answer came to: text, and calls as `name arguments`.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     text: String,
     calls: Vec<(String, String)>,
+}
+
+fn tools() -> Vec<Tool> {
+    let tool = |name: &str, properties| Tool {
+        name: name.into(),
+        description: String::new(),
+        parameters: json!({"type": "object", "properties": properties}),
+    };
+    let get = json!({
+        "a": {"type": "string"}, "n": {"type": "integer"}, "l": {"type": "array"}, "o": {"type": ["string", "null"]},
+    });
+    vec![tool("get", get), tool("put", json!({}))]
 }
 
 fn parse(format: ToolFormat, pieces: &[&str]) -> Seen {
@@ -30,7 +47,7 @@ fn parse(format: ToolFormat, pieces: &[&str]) -> Seen {
         }
         other => panic!("{other:?}"),
     };
-    let mut parser = ToolParser::new(format, vec!["get".into(), "put".into()]);
+    let mut parser = ToolParser::new(format, tools());
     pieces.iter().for_each(|piece| parser.push(piece, &mut take));
     parser.finish(&mut take);
     assert_eq!(parser.calls() as usize, seen.calls.len());
@@ -125,6 +142,7 @@ fn spelled_calls_are_found() {
         "Hm.",
         &[("get", "{\"a\": 1}"), ("put", "{}")],
     );
+    check(Spelled, "[TOOL_CALLS]get[CALL_ID]a1b2c3d4e[ARGS]{\"a\": 1}", "", &[("get", "{\"a\": 1}")]);
     for text in ["[TOOL_CALLS]one two", "[TOOL_CALLS]get[ARGS]none", "[ARGS]{}"] {
         check(Spelled, text, text, &[]);
     }
@@ -164,33 +182,58 @@ fn arguments_are_streamed_as_they_come() {
     assert_eq!(deltas, expect.map(|(piece, named, arguments)| (piece, named, arguments.to_owned())));
 }
 
+/// All formats that show in samples of templates.
+fn formats() -> impl Iterator<Item = ToolFormat> {
+    let plain = samples::TEMPLATES.iter().filter_map(|(_, format)| *format);
+    plain.chain(samples::MARKED.iter().map(|template| samples::format(template)))
+}
+
 #[test]
 fn what_the_parser_finds_is_what_constrained_answers_are() {
-    for format in [Tagged, Listed(MISTRAL), Listed(PIPED), Spelled, Bare] {
+    for format in formats() {
         let text = format.text("get");
-        let one = format!("{}{{\"a\": 1}}{}", text.before, text.after);
-        check(format, &format!("{}{one}{}", text.open, text.close), "", &[("get", "{\"a\": 1}")]);
+        let (arguments, expect) = match &text.arguments {
+            ArgumentText::Object => ("{\"a\": 1}".to_owned(), "{\"a\": 1}"),
+            ArgumentText::Each { key, value, after, between, ends } => {
+                let quote = if ends.is_some() { "" } else { "\"" };
+                let text = format!("{key}a{value}{quote}x{quote}{after}{between}{key}n{value}1{after}");
+                (text, "{\"a\": \"x\", \"n\": 1}")
+            }
+        };
+        let one = format!("{}{arguments}{}", text.before, text.after);
+        check(format, &format!("{}{one}{}", text.open, text.close), "", &[("get", expect)]);
         if let Some(between) = text.between {
             let two = format!("{}{one}{between}{one}{}", text.open, text.close);
-            check(format, &two, "", &[("get", "{\"a\": 1}"); 2]);
+            check(format, &two, "", &[("get", expect); 2]);
         }
     }
 }
 
 #[test]
+fn only_texts_of_argument_by_argument_are_plain() {
+    let tool = &tools()[0];
+    for format in formats() {
+        let plain = |argument| format.text("get").arguments.is_plain(tool, argument);
+        let tagged = matches!(format, ToolFormat::Arguments(_));
+        assert_eq!((plain("a"), plain("o"), plain("n")), (tagged, tagged, false), "{format:?}");
+    }
+}
+
+#[test]
 fn formats_show_in_templates() {
-    for (template, format) in [
-        ("{% if tools %}<tool_call>\n{\"name\"", Some(Tagged)),
-        ("{% for tool in tools %}[TOOL_CALLS] [", Some(Listed(MISTRAL))),
-        ("{% for tool in tools %}[TOOL_CALLS]{{ name }}[ARGS]", Some(Spelled)),
-        ("{% if tools %}<|tool_call|>", Some(Listed(PIPED))),
-        ("{% if tools %}<|python_tag|>", Some(Bare)),
-        ("{{ tools }}Answer {\"name\": function name, \"parameters\": dictionary}", Some(Bare)),
-        ("{{ '{\\\"name\\\": ...' }}{{ tools }}{{ \"\\\"arguments\\\"\" }}", Some(Bare)),
-        ("{% if tools %}<tool_call><function=name>", None),
-        ("{% if tools %}call them as you like", None),
-        ("<tool_call>{{ messages }}", None),
-    ] {
-        assert_eq!(ToolFormat::of_template(template), format, "{template}");
+    for (template, format) in samples::TEMPLATES {
+        assert_eq!(ToolFormat::of_template(template), *format, "{template}");
+    }
+}
+
+#[test]
+fn every_mark_in_bars_is_shown_to_the_parser() {
+    for format in formats() {
+        let CallText { open, before, after, close, .. } = format.text("get");
+        let all = [open, before, after, close].join(" ");
+        for (at, _) in all.match_indices("<|") {
+            let tag = all[at..].split_inclusive('>').next().unwrap();
+            assert!(format.marks().contains(&tag), "{tag} of {format:?}");
+        }
     }
 }

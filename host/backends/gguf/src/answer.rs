@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use inferno_backend::{Event, Finish, ToolFormat, ToolParser};
+use inferno_backend::{Event, Finish, Tool, ToolFormat, ToolParser};
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::LlamaVocab;
 
@@ -12,13 +12,13 @@ use crate::text::Text;
 /// The visible side of a request.
 pub(crate) struct Answer {
     text: Text,
-    /// Absent where no tools can be called.
+    /// Absent where the answer is text as it is.
     tools: Option<Tools>,
     /// Absent where nobody asked how likely tokens were.
     logprobs: Option<u32>,
 }
 
-/// Looks for calls of tools.
+/// Looks for calls of tools, and for what is text.
 struct Tools {
     parser: ToolParser,
     /// Control tokens that begin or end calls, whose text is needed to find them.
@@ -35,7 +35,7 @@ impl Answer {
     pub(crate) fn with_tools(
         mut self,
         format: ToolFormat,
-        tools: Vec<String>,
+        tools: Vec<Tool>,
         marks: Arc<[LlamaToken]>,
     ) -> Self {
         self.tools = Some(Tools { parser: ToolParser::new(format, tools), marks });

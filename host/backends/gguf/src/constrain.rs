@@ -4,9 +4,9 @@ use inferno_backend::{Constraint, Error, Generate, Tool, ToolChoice, ToolFormat}
 use llama_cpp_2::json_schema_to_grammar;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::{gbnf, native, schema};
+use crate::{calls, gbnf, native, schema};
 
 /// The grammar for a request, if its answer is constrained.
 pub(crate) fn grammar(request: &Generate, format: Option<ToolFormat>) -> Result<Option<String>, Error> {
@@ -27,10 +27,12 @@ pub(crate) fn grammar(request: &Generate, format: Option<ToolFormat>) -> Result<
         }
         (Some(Constraint::Grammar(text)), _) => Ok(Some(text.clone())),
         (Some(Constraint::Json(wanted)), Some(format)) if callable => {
-            calls(&request.tools, &ToolChoice::Auto, format, Some(wanted)).map(Some)
+            calls::grammar(&request.tools, &ToolChoice::Auto, format, Some(wanted)).map(Some)
         }
         (Some(Constraint::Json(wanted)), _) => of_schema(wanted).map(Some),
-        (None, Some(format)) if forced => calls(&request.tools, &request.tool_choice, format, None).map(Some),
+        (None, Some(format)) if forced => {
+            calls::grammar(&request.tools, &request.tool_choice, format, None).map(Some)
+        }
         (None, _) => Ok(None),
     }
 }
@@ -56,7 +58,7 @@ fn of_schema(wanted: &Value) -> Result<String, Error> {
 }
 
 /// Refuses a schema of which llama.cpp would leave out a part.
-fn checked(wanted: &Value) -> Result<(), Error> {
+pub(crate) fn checked(wanted: &Value) -> Result<(), Error> {
     let refused =
         |why: String| Error::invalid(format!("the JSON schema of the answer cannot be used: {why}"));
     schema::check(wanted, schema::Strictness::Whole).map_err(refused)?;
@@ -71,74 +73,15 @@ fn checked(wanted: &Value) -> Result<(), Error> {
     Ok(())
 }
 
-fn convert(schema: &Value, what: &str) -> Result<String, Error> {
+pub(crate) fn convert(schema: &Value, what: &str) -> Result<String, Error> {
     json_schema_to_grammar(&schema.to_string()).map_err(|_| {
         Error::invalid(format!("{what} cannot be made into a grammar"))
             .hint("references must point into the schema itself, and types and patterns must be known ones")
     })
 }
 
-/// The grammar of answers that are nothing but calls of these tools, or also JSON of this schema.
-fn calls(
-    tools: &[Tool],
-    choice: &ToolChoice,
-    format: ToolFormat,
-    or_json: Option<&Value>,
-) -> Result<String, Error> {
-    let chosen: Vec<&Tool> = match choice {
-        ToolChoice::Named(name) => tools.iter().filter(|tool| tool.name == *name).collect(),
-        _ => tools.iter().collect(),
-    };
-    let mut schemas = Vec::with_capacity(chosen.len() + 1);
-    for tool in &chosen {
-        schemas.push(parameters(tool)?);
-    }
-    if let Some(wanted) = or_json {
-        let wanted = if wanted.is_null() { json!({"type": "object"}) } else { wanted.clone() };
-        checked(&wanted)?;
-        schemas.push(wanted);
-    }
-    let alternatives: Vec<Value> = schemas
-        .iter()
-        .enumerate()
-        .map(|(index, schema)| moved(schema, &format!("#/oneOf/{index}")))
-        .collect();
-    let together = convert(&json!({"oneOf": alternatives}), "a JSON schema of the request")?;
-
-    let root = together.lines().find_map(|line| line.strip_prefix("root ::= ")).unwrap_or_default();
-    let rules: Vec<&str> = root.split(" | ").collect();
-    if rules.len() != alternatives.len() {
-        return Err(Error::internal("llama.cpp made a grammar of another form than expected"));
-    }
-    let texts: Vec<_> = chosen.iter().map(|tool| format.text(&tool.name)).collect();
-    let call: Vec<String> = texts
-        .iter()
-        .enumerate()
-        .map(|(index, text)| format!("{} alternative-{index} {}", quoted(&text.before), quoted(&text.after)))
-        .collect();
-    let first = texts.first().ok_or_else(|| Error::invalid("there is no tool that could be called"))?;
-    let more = match (&first.between, choice) {
-        (Some(between), ToolChoice::Auto | ToolChoice::Required) => {
-            format!("({} tool-call)*", quoted(between))
-        }
-        _ => String::new(),
-    };
-    let json = rules.get(chosen.len()).map(|rule| format!(" | {rule}")).unwrap_or_default();
-    let mut grammar = format!(
-        "root ::= {} tool-call {more} {}{json}\ntool-call ::= {}\n",
-        quoted(&first.open),
-        quoted(&first.close),
-        call.join(" | ")
-    );
-    for line in together.lines().filter(|line| !line.starts_with("root ::=")) {
-        grammar.push_str(line);
-        grammar.push('\n');
-    }
-    Ok(grammar)
-}
-
 /// The schema of a tool's arguments, which are an object.
-fn parameters(tool: &Tool) -> Result<Value, Error> {
+pub(crate) fn parameters(tool: &Tool) -> Result<Value, Error> {
     let mut schema = match &tool.parameters {
         Value::Null => return Ok(json!({"type": "object", "properties": {}})),
         Value::Object(schema) => schema.clone(),
@@ -160,40 +103,6 @@ fn parameters(tool: &Tool) -> Result<Value, Error> {
     Ok(schema)
 }
 
-/// A schema whose references to itself are right where it is a part of another.
-fn moved(schema: &Value, to: &str) -> Value {
-    match schema {
-        Value::Object(object) => Value::Object(
-            object
-                .iter()
-                .map(|(key, value)| match value {
-                    Value::String(target) if key == "$ref" && target.starts_with('#') => {
-                        (key.clone(), format!("{to}{}", target.trim_start_matches('#')).into())
-                    }
-                    _ => (key.clone(), moved(value, to)),
-                })
-                .collect::<Map<_, _>>(),
-        ),
-        Value::Array(items) => items.iter().map(|item| moved(item, to)).collect(),
-        other => other.clone(),
-    }
-}
-
-/// A text as a grammar spells it.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => out.extend(['\\', char]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            _ => out.push(char),
-        }
-    }
-    out.push('"');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use inferno_backend::Input;
@@ -205,6 +114,22 @@ mod tests {
         Generate { tools, tool_choice: choice, constraint, ..Generate::new(Input::Chat(Vec::new())) }
     }
 
+    /// One for each format.
+    fn templates() -> impl Iterator<Item = &'static str> {
+        [
+            "{{ tools }}<tool_call>{\"name\"",
+            "{{ tools }}[TOOL_CALLS]",
+            "{{ tools }}[TOOL_CALLS][ARGS]",
+            "{{ tools }}<|python_tag|>",
+            "{{ tools }}<｜tool▁calls▁begin｜>",
+            "{{ tools }}<tool_call><arg_key>k</arg_key><arg_value>",
+            "{{ tools }}<tool_call><function=f><parameter=p>",
+            "{{ tools }}[func_name1(a=b)]",
+            "<|start|><|channel|><|message|>",
+        ]
+        .into_iter()
+    }
+
     #[test]
     fn every_format_has_a_grammar_that_can_be_read() {
         let tools = [
@@ -213,9 +138,7 @@ mod tests {
             json!({"name": "put"}),
             json!({"name": "any", "parameters": {}}),
         ];
-        let formats =
-            [ToolFormat::Tagged, ToolFormat::Listed("[TOOL_CALLS]"), ToolFormat::Spelled, ToolFormat::Bare];
-        for format in formats {
+        for format in templates().map(|template| ToolFormat::of_template(template).unwrap()) {
             for choice in [ToolChoice::Required, ToolChoice::Named("put".into())] {
                 let grammar = grammar(&request(&tools, choice.clone(), None), Some(format)).unwrap().unwrap();
                 assert_eq!(gbnf::check(&grammar), Ok(()), "{grammar}");
@@ -226,6 +149,21 @@ mod tests {
             assert_eq!(gbnf::check(&grammar), Ok(()), "{grammar}");
             assert!(grammar.contains("| integer\n"), "{grammar}");
         }
+        let many = [
+            json!({"name": "get", "parameters": {"type": "object", "required": ["b"], "properties": {
+            "a": {"type": "string"}, "b": {"type": "integer"}, "c": {"enum": ["x", "y"]}, "d": {"$ref": "#/$defs/t"},
+        }, "$defs": {"t": {"type": "array", "items": {"type": "boolean"}}}}}),
+        ];
+        let coder = ToolFormat::of_template("{{ tools }}<tool_call><function=f><parameter=p>");
+        let text = grammar(&request(&many, ToolChoice::Required, None), coder).unwrap().unwrap();
+        assert_eq!(gbnf::check(&text), Ok(()), "{text}");
+        assert!(text.contains(r#"("<parameter=a>\n" plain "\n</parameter>\n")?"#), "{text}");
+        assert!(text.contains(r#" "<parameter=b>\n" integer "\n</parameter>\n" "#), "{text}");
+        assert!(text.contains(r#"("<parameter=c>\n" ("x" | "y") "\n</parameter>\n")?"#), "{text}");
+        assert!(text.contains("boolean"), "{text}");
+        let python = ToolFormat::of_template("{{ tools }}[func_name1(a=b)]");
+        let text = grammar(&request(&many, ToolChoice::Required, None), python).unwrap().unwrap();
+        assert!(text.contains(r#""b=" integer "" (", " "a=" string "")?"#), "{text}");
         let free = request(&tools, ToolChoice::Auto, None);
         assert_eq!(grammar(&free, Some(ToolFormat::Tagged)).unwrap(), None);
     }

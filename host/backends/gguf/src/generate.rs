@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use inferno_backend::{Emit, Error, ErrorKind, Event, Finish, Generate, ToolChoice, Usage};
+use inferno_backend::{Emit, Error, ErrorKind, Event, Finish, Generate, Input, ToolChoice, Usage};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -133,12 +133,12 @@ impl Generator {
         let chooser =
             Chooser::new(&request.sampling, &request.logit_bias, grammar, self.model.n_vocab(), most);
         let mut answer = Answer::new(request.stop, request.logprobs);
-        if let Some(format) = format
-            && !request.tools.is_empty()
-            && request.tool_choice != ToolChoice::None
-        {
-            let names = request.tools.into_iter().map(|tool| tool.name).collect();
-            answer = answer.with_tools(format, names, prompts.marks());
+        if let Some(format) = format.filter(|_| matches!(request.input, Input::Chat(_))) {
+            let callable = request.tool_choice != ToolChoice::None;
+            let tools = if callable { request.tools } else { Vec::new() };
+            if !tools.is_empty() || format.always() {
+                answer = answer.with_tools(format, tools, prompts.marks());
+            }
         }
         self.waiting.push_back(Job {
             id,

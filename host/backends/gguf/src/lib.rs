@@ -36,6 +36,7 @@ mod cache;
 mod chat;
 mod clock;
 mod constrain;
+mod calls;
 mod controls;
 mod embed;
 mod facts;

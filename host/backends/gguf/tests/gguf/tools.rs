@@ -1,11 +1,15 @@
 //! Calls of tools by a model that was trained to make them.
 
+use std::path::Path;
+
 use inferno_backend::{
-    Ability, Constraint, ErrorKind, Finish, Generate, Input, Message, Role, Tool, ToolCall, ToolChoice, Work,
+    Ability, Backend, Constraint, ErrorKind, Finish, Generate, Input, Message, Role, Tool, ToolCall,
+    ToolChoice, Work,
 };
+use inferno_backend_gguf::Gguf;
 use serde_json::{Value, json};
 
-use crate::harness::{Outcome, chat, generate, load, message, raw, run_all};
+use crate::harness::{Outcome, chat, generate, load, message, options, raw, run_all, storyteller};
 
 fn weather() -> Tool {
     Tool {
@@ -143,4 +147,64 @@ fn impossible_tools_are_refused() {
         assert_eq!(error.kind, ErrorKind::Invalid);
         assert!(error.message.contains(told), "{error}");
     }
+}
+
+/// The storyteller with another chat template, which must not be longer than its own.
+fn with_template(folder: &Path, template: &str) -> Box<dyn inferno_backend::Model> {
+    const KEY: &[u8] = b"tokenizer.chat_template";
+    let mut bytes = std::fs::read(storyteller()).unwrap();
+    let key = bytes.windows(KEY.len()).position(|window| window == KEY).unwrap() + KEY.len();
+    let (length, text) = (key + 4, key + 12);
+    let end = text + u64::from_le_bytes(bytes[length..text].try_into().unwrap()) as usize;
+    let filler = end - text - template.len() - "{##}".len();
+    let padded = format!("{template}{{#{}#}}", " ".repeat(filler));
+    bytes[text..end].copy_from_slice(padded.as_bytes());
+    let path = folder.join("other.gguf");
+    std::fs::write(&path, bytes).unwrap();
+    Gguf.load(&options(&path, 1), &mut |_| {}).unwrap()
+}
+
+#[test]
+fn calls_are_made_as_the_template_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let parameters = json!({"type": "object", "required": ["city", "days", "sure"], "properties": {
+        "city": {"type": "string", "enum": ["Rome", "Oslo"]}, "days": {"type": "integer", "minimum": 1, "maximum": 9},
+        "sure": {"type": "boolean"}}});
+    let tool = Tool { parameters, ..weather() };
+    for sign in [
+        "<tool_call><function=f><parameter=p>",
+        "<tool_call><arg_key>k</arg_key>",
+        "<｜tool▁calls▁begin｜>```json",
+        "[func_name1(a=b)]",
+        "<|start|><|channel|><|message|>",
+    ] {
+        let template = format!(
+            "{{% for m in messages %}}<|im_start|>{{{{ m.role }}}}\n{{{{ m.content }}}}<|im_end|>\n{{% endfor %}}\
+             <|im_start|>assistant\n{{% if tools %}}{{% endif %}}{{# {sign} #}}"
+        );
+        let mut model = with_template(folder.path(), &template);
+        let request =
+            Generate { tools: vec![tool.clone()], ..asking(ToolChoice::Named("get_weather".into())) };
+        let outcome = generate(&mut *model, request);
+        assert_eq!(outcome.finish(), Finish::ToolCalls, "{sign}: {outcome:?}");
+        assert_eq!((outcome.text().as_str(), outcome.calls.len()), ("", 1), "{sign}");
+        let arguments = arguments(&outcome, 0);
+        assert!(["Rome", "Oslo"].contains(&arguments["city"].as_str().unwrap()), "{sign}: {arguments}");
+        assert!(arguments["days"].is_u64() && arguments["sure"].is_boolean(), "{sign}: {arguments}");
+    }
+}
+
+#[test]
+fn what_a_model_tells_itself_is_no_part_of_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let thought =
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>";
+    // The model does not know the format, so that its answer is held to it.
+    let held = Some(Constraint::Grammar(format!("root ::= \"{thought}\"")));
+    let mut model =
+        with_template(folder.path(), "<|im_start|>user\nHi<|im_end|>{# <|start|><|channel|><|message|> #}");
+    let outcome = generate(&mut *model, Generate { constraint: held.clone(), ..chat("Hi") });
+    assert_eq!((outcome.text().as_str(), outcome.finish()), ("Yes.", Finish::Stop));
+    let outcome = generate(&mut *model, Generate { constraint: held, ..raw("Hi") });
+    assert_eq!(outcome.text(), thought, "a prompt has no template, and its answer no form");
 }
