@@ -324,10 +324,9 @@ impl Generator {
         if mine && (left > 1 || !working.clone().any(|slot| others(&slot))) {
             return (current, left.saturating_sub(1));
         }
-        // The one that waits longest of those with the next greater adapter, around the circle.
-        let key = |applied: Applied| applied.map_or((0, 0, 0), |(index, scale)| (1, index, scale));
+        // The one that waits longest of those with the next greater adapters, around the circle.
         let next = working.filter(others).map(|slot| slot.job.applied);
-        let next = next.min_by_key(|&applied| (key(applied) < key(current), key(applied)));
+        let next = next.min_by_key(|&applied| (applied < current, applied));
         (next.unwrap_or(current), TURN)
     }
 

@@ -22,7 +22,10 @@
 //!   or leave out a part of them without a word. An answer whose grammar comes to a dead end fails, and no other does.
 //! - Tools are shown in the chat template, and calls are found in the way in which its model was trained to write them. A
 //!   template that does not show how is one without tools. Where a tool must be called, a grammar sees to it.
-//! - Adapters: one at a time for each request. Requests with different ones take turns of a few steps.
+//! - Images: decoded here, then made into what the model reads by llama.cpp's multimodal library. They count as as many
+//!   tokens as they take places in the cache. A step reads one image as a whole, between two decodes for all. What was
+//!   read of a prompt with images is used again like any other, but for parts of an image, and is not saved to disk.
+//! - Adapters: several for each request. Requests with different ones, or in another strength, take turns of a few steps.
 //! - Reproducibility: a seed gives the same text again as long as rounding agrees. llama.cpp rounds differently when the
 //!   same tokens are read in other pieces, or beside other requests, which can tip a near tie between two tokens. So a
 //!   request that names a seed goes on from whole blocks only, that were read as they are read from the start. One

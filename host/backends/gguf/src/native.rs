@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::fmt::Debug;
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -16,7 +17,7 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::context::session::LlamaStateSeqFlags;
 use llama_cpp_2::llama_backend::LlamaBackend;
-use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_sys_2 as sys;
 
 /// A context that keeps its model alive.
@@ -61,6 +62,33 @@ impl Context {
         // SAFETY: llama.cpp checks lengths, types and shapes in the bytes, which are its own: a digest guards them.
         unsafe { self.inner.state_seq_set_data_ext(state, sequence, LlamaStateSeqFlags::empty()) }
     }
+}
+
+impl Context {
+    /// Applies these adapters of the context's model, this strongly, and no others. False: llama.cpp does not.
+    ///
+    /// The wrapper can apply only one at a time.
+    pub(crate) fn set_adapters(&mut self, adapters: &[(&LlamaLoraAdapter, f32)]) -> bool {
+        let Some(context) = address::<sys::llama_context>(&self.inner) else { return false };
+        let pointers = adapters.iter().map(|(adapter, _)| address::<sys::llama_adapter_lora>(adapter));
+        let Some(mut pointers) = pointers.collect::<Option<Vec<_>>>() else { return false };
+        let mut scales: Vec<f32> = adapters.iter().map(|(_, scale)| *scale).collect();
+        // SAFETY: the pointers are those that the wrappers hold, of objects that are borrowed here and thus alive; both
+        // lists have the length that is said, and llama.cpp copies them.
+        let code = unsafe {
+            sys::llama_set_adapters_lora(context, pointers.as_mut_ptr(), pointers.len(), scales.as_mut_ptr())
+        };
+        code == 0
+    }
+}
+
+/// The pointer that a wrapper holds. Nothing but its text for people tells it; with the wrapper's exact release, that
+/// text is known.
+fn address<T>(wrapper: &impl Debug) -> Option<*mut T> {
+    let text = format!("{wrapper:?}");
+    let digits = text.split_once(": 0x")?.1.split(|char: char| !char.is_ascii_hexdigit()).next()?;
+    let address = usize::from_str_radix(digits, 16).ok().filter(|address| *address != 0)?;
+    Some(ptr::with_exposed_provenance_mut(address))
 }
 
 impl Deref for Context {

@@ -274,6 +274,7 @@ mod tests {
 
     fn place(sequence: usize, source: Source) -> Option<Place> {
         Some(Place { sequence, source, moved: None })
+    use crate::adapters::Mix;
     }
 
     #[test]
@@ -290,7 +291,7 @@ mod tests {
             place(1, Source::Own(99)),
             "one is read"
         );
-        let other = Some((0, 1.0_f32.to_bits()));
+        let other = Mix::of(&[(0, 1.0_f32.to_bits())]);
         assert_eq!(
             prefixes.choose(&free, wanted(&tokens(150, 0), other)),
             place(0, Source::Nothing),
@@ -382,7 +383,7 @@ mod tests {
         let mut prefixes = Prefixes::new(3);
         prefixes.keep(0, kept(tokens(100, 0), NONE));
         prefixes.keep(2, kept(tokens(100, 0), NONE));
-        prefixes.keep(1, kept(tokens(100, 0), Some((0, 0))));
+        prefixes.keep(1, kept(tokens(100, 0), Mix::of(&[(0, 0)])));
         assert_eq!(prefixes.unsaved(64), Some(2));
         prefixes.saved(2);
         assert_eq!(prefixes.unsaved(64), Some(0));

@@ -17,7 +17,7 @@ fn write(path: &Path, architecture: &str, seed: u32) {
     file.text("general.architecture", architecture);
     file.text("adapter.type", "lora");
     file.key("adapter.lora.alpha", 6, &(RANK as f32).to_le_bytes());
-    (0..seed).for_each(|_| file.skip());
+    file.random = 7_919 * u64::from(seed);
     file.tensor("blk.2.ffn_down.weight.lora_a", &[512, RANK]);
     file.tensor("blk.2.ffn_down.weight.lora_b", &[RANK, 256]);
     file.write(path);
@@ -42,7 +42,14 @@ fn each_request_has_the_adapter_that_it_asked_for() {
     let mut model = load_with(4, &[("one", &paths[0]), ("two", &paths[1])]).unwrap();
     assert!(model.info().abilities.contains(&Ability::Adapters));
 
-    let requests = [told(&[]), told(&[("one", 1.0)]), told(&[("two", 1.0)]), told(&[("one", -2.0)])];
+    let requests = [
+        told(&[]),
+        told(&[("one", 1.0)]),
+        told(&[("two", 1.0)]),
+        told(&[("one", -2.0)]),
+        told(&[("one", 1.0), ("two", 1.0)]),
+        told(&[("one", 1.0), ("two", -1.0)]),
+    ];
     let alone: Vec<String> =
         requests.iter().map(|request| generate(&mut *model, request.clone()).text()).collect();
     let plain = generate(&mut *load(4), told(&[])).text();
@@ -59,6 +66,19 @@ fn each_request_has_the_adapter_that_it_asked_for() {
     assert_eq!(generate(&mut *model, told(&[("one", 0.0)])).text(), plain, "of no strength");
     let one_of_two = told(&[("one", 1.0), ("two", 0.0)]);
     assert_eq!(generate(&mut *model, one_of_two).text(), alone[1]);
+    let long =
+        "Tell me a short story about a fox named Mia, an owl named Ben, and the river that they live at. "
+            .repeat(4);
+    let mut cached = |adapters: &[(&str, f32)]| {
+        let request = Generate { input: chat(&long).input, ..told(adapters) };
+        generate(&mut *model, request).usage().cached_tokens
+    };
+    // What all chats begin with may be known from before.
+    let begin = 20;
+    assert!(cached(&[("one", 1.0), ("two", 1.0)]) < begin);
+    assert!(cached(&[("one", 1.0)]) < begin, "a part of a mix is another one");
+    assert!(cached(&[("one", 1.0), ("two", 0.5)]) < begin, "so is another strength");
+    assert!(cached(&[("two", 1.0), ("one", 1.0)]) > 2 * begin, "in any order it is the same mix");
 }
 
 #[test]
@@ -70,7 +90,7 @@ fn unknown_adapters_and_impossible_scales_are_refused() {
     for (adapters, kind, named) in [
         (&[("none", 1.0)][..], ErrorKind::NotFound, "without an adapter none"),
         (&[("one", f32::NAN)], ErrorKind::Invalid, "scale of the adapter one"),
-        (&[("one", 1.0), ("two", 1.0)], ErrorKind::Invalid, "one adapter only"),
+        (&[("one", 1.0), ("one", 1.0)], ErrorKind::Invalid, "named twice"),
     ] {
         let error = model.submit(1, Work::Generate(told(adapters))).unwrap_err();
         assert_eq!(error.kind, kind);
