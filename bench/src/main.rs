@@ -55,7 +55,11 @@ fn main() -> Result<()> {
         Bench::Serve => {
             let target = target()?;
             let peer = serve::peer::program(&target)?;
-            let rows = runtime()?.block_on(serve::run(&places(&target, "serve")?, &peer))?;
+            let rows = runtime()?.block_on(serve::run(
+                &places(&target, "serve")?,
+                &peer,
+                &target.join("backends/use"),
+            ))?;
             report::publish("serve", &target, &rows)
         }
     }

@@ -51,7 +51,7 @@ pub(crate) async fn run(places: &Places) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn settings(places: &Places, threads: i32) -> Vec<(&'static str, String)> {
+fn settings(places: &Places, threads: u32) -> Vec<(&'static str, String)> {
     vec![
         ("INFERNO_MODELS_DIR", places.home.join("models").display().to_string()),
         ("INFERNO_INFERENCE_THREADS", threads.to_string()),
@@ -60,7 +60,8 @@ fn settings(places: &Places, threads: i32) -> Vec<(&'static str, String)> {
     ]
 }
 
-async fn throughput(places: &Places, model: &str, threads: i32) -> Result<Vec<Row>> {
+/// A server against llama.cpp in process, with the same settings.
+pub(crate) async fn throughput(places: &Places, model: &str, threads: u32) -> Result<Vec<Row>> {
     let mut peer = Direct::start(&places.home.join("models").join(format!("{model}.gguf")), threads)?;
     let server = Server::start(&places.program, &places.home, &settings(places, threads))?;
     let mut rows = Vec::new();
@@ -112,7 +113,7 @@ struct Direct {
 }
 
 impl Direct {
-    fn start(model: &Path, threads: i32) -> Result<Self> {
+    fn start(model: &Path, threads: u32) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("direct").arg(model).args([
             threads.to_string(),

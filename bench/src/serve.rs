@@ -1,4 +1,5 @@
-//! `bench serve`: many clients at this server and at llama-server, the same GGUF and threads, alternating in one run.
+//! `bench serve`: many clients at this server and at llama-server, the same GGUF and threads, alternating in one run. Both
+//! are built for this machine's processor. Then the overhead against calling llama.cpp in process, as in `bench run`.
 
 mod chat;
 mod memory;
@@ -13,7 +14,7 @@ use anyhow::Result;
 use inferno_tests::gguf::{Kind, Shape, random_model};
 
 use crate::report::{Row, percentile};
-use crate::run::Places;
+use crate::run::{self, Places};
 use crate::served::Server;
 use chat::{Answer, Ask, Round};
 
@@ -45,8 +46,8 @@ struct Sides {
     theirs: Server,
 }
 
-/// Runs all of it.
-pub(crate) async fn run(places: &Places, peer: &Path) -> Result<Vec<Row>> {
+/// Runs all of it; `backends` is the folder of the backend that is built for this processor.
+pub(crate) async fn run(places: &Places, peer: &Path, backends: &Path) -> Result<Vec<Row>> {
     let models = places.home.join("models");
     std::fs::create_dir_all(&models)?;
     std::fs::copy(&places.storyteller, models.join("tiny-2m.gguf"))?;
@@ -56,7 +57,7 @@ pub(crate) async fn run(places: &Places, peer: &Path) -> Result<Vec<Row>> {
     }
     let mut rows = Vec::new();
     for plan in &PLANS {
-        let sides = Sides::start(places, peer, plan).await?;
+        let sides = Sides::start(places, (peer, backends), plan).await?;
         warm(&sides, plan).await?;
         for &clients in plan.clients {
             rows.extend(load(&sides, plan, clients).await?);
@@ -69,14 +70,18 @@ pub(crate) async fn run(places: &Places, peer: &Path) -> Result<Vec<Row>> {
                 .aim("ratio <= 1"),
         );
     }
+    for plan in &PLANS {
+        rows.extend(run::throughput(places, plan.model, plan.threads).await?);
+    }
     Ok(rows)
 }
 
 impl Sides {
-    async fn start(places: &Places, peer: &Path, plan: &Plan) -> Result<Self> {
+    async fn start(places: &Places, (peer, backends): (&Path, &Path), plan: &Plan) -> Result<Self> {
         let models = places.home.join("models");
         let settings = [
             ("INFERNO_MODELS_DIR", models.display().to_string()),
+            ("INFERNO_BACKENDS_DIR", backends.display().to_string()),
             ("INFERNO_INFERENCE_THREADS", plan.threads.to_string()),
             ("INFERNO_INFERENCE_CONTEXT", plan.context.to_string()),
             ("INFERNO_INFERENCE_SEQUENCES", SEQUENCES.to_string()),

@@ -81,13 +81,16 @@ typedef struct {
     /* sizeof(inferno_backend), as the backend knows it. */
     uint32_t size;
 
-    /* {"name": text, "version": text, "formats": [text, ...], "detect": absent or as below}; stays as it is while the
-     * library is open.
+    /* {"name": text, "version": text, "formats": [text, ...], "detect": absent or as below, "needs": absent or as
+     * below}; stays as it is while the library is open.
      *
      * For formats that the host does not know by itself, "detect" says how their files are told from others:
      * [{"format": one of the formats, "extension": text, "magic": text or absent}, ...]. A file whose name ends in a dot
      * and the extension (letters and digits; case does not count), and which begins with the magic, is of the format. Each
-     * character of the magic stands for one byte, so it is one of U+0000 to U+00FF; there are at most 64. */
+     * character of the magic stands for one byte, so it is one of U+0000 to U+00FF; there are at most 64.
+     *
+     * "needs" names what the code takes for granted of the processor, in Rust's words: ["avx512f", ...]. Where one of them
+     * is lacking the library is passed over. */
     inferno_bytes describe;
 
     /* Answers with [{"name": text, "description": text, "memory": bytes or 0}, ...]: what it could compute on, here and

@@ -1,5 +1,6 @@
 //! `cargo xtask`: what the README's commands call. Each verb does its own set-up.
 
+mod backend;
 mod bench;
 mod demo;
 mod docs;
@@ -8,6 +9,8 @@ mod lint;
 mod setup;
 mod shell;
 mod test;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +48,12 @@ enum Verb {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Build the llama.cpp backend for this machine's processor, as a library that Inferno opens
+    Backend {
+        /// Where to put it: the backends directory that `inferno config show` names, for one
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
     /// Write the generated documents: the command reference
     Docs,
 }
@@ -57,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Lint => lint::run(),
         Verb::Bench { name } => bench::run(&name),
         Verb::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Verb::Backend { dir } => backend::run(dir.as_deref()).map(drop),
         Verb::Docs => docs::run(),
     }
 }

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 const PACKAGE: &str = "llama-cpp-python==0.3.36";
 const FOLDER: &str = "llama_cpp_python-0.3.36";
 
-/// The built program; building it takes about twelve minutes of processor time, once.
+/// The built program; building it for this machine's processor takes about
+/// twelve minutes of processor time, once.
 pub(crate) fn program(target: &Path) -> Result<PathBuf> {
     let place = target.join("peers");
     let program = place.join("build/bin/llama-server");

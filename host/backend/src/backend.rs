@@ -17,6 +17,11 @@ pub trait Backend: Send + Sync + 'static {
     fn detect(&self) -> Vec<Detect> {
         Vec::new()
     }
+    /// Features that its code takes for granted of the processor, by Rust's names, such as `avx512f`. Where one is
+    /// lacking the library is passed over, so its description itself must run anywhere.
+    fn needs(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
     /// What it could compute on, here and now.
     fn devices(&self) -> Vec<Device>;
     /// Loads a model; `progress` takes a share from 0 to 1 and may be called any number of times.

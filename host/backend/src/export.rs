@@ -65,6 +65,7 @@ fn table<B: Backend + Default>() -> Table {
         version: backend.version(),
         formats: backend.formats().iter().map(|&format| format.to_owned()).collect(),
         detect: backend.detect(),
+        needs: backend.needs().into_iter().map(str::to_owned).collect(),
     };
     // Strings always become JSON; were it ever otherwise, an empty description is refused where it is read.
     let describe = wire::to_json("a description", &describe).unwrap_or_default();

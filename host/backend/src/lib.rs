@@ -19,6 +19,7 @@ pub mod gpu;
 mod library;
 mod loaded;
 mod output;
+mod processor;
 mod reader;
 mod request;
 mod stop;

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use crate::abi::{self, Bytes, Table};
 use crate::loaded::{Calls, LoadedModel};
 use crate::wire::{self, Describe};
-use crate::{Detect, Device, Error, Linked, LoadOptions, Model, callbacks};
+use crate::{Detect, Device, Error, Linked, LoadOptions, Model, callbacks, processor};
 
 /// A backend, linked in or opened.
 pub struct Library {
@@ -73,6 +73,10 @@ impl Library {
         }
         if let Some(problem) = describe.detect.iter().find_map(|detect| detect.problem(&describe.formats)) {
             return Err(format!("its description is wrong: {problem}"));
+        }
+        let lacking = processor::lacking(&describe.needs);
+        if !lacking.is_empty() {
+            return Err(format!("it was built for processors with {}", lacking.join(", ")));
         }
         let calls = Calls::all_of(table).map_err(|name| format!("its function `{name}` is NULL"))?;
         Ok(Self { calls, describe, path })

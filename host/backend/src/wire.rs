@@ -26,6 +26,8 @@ pub(crate) struct Describe {
     /// Backends from before there was such a thing say nothing.
     #[serde(default)]
     pub(crate) detect: Vec<Detect>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) needs: Vec<String>,
 }
 
 /// `value` as JSON; `what` names it in the error.

@@ -87,6 +87,11 @@ fn lists_what_is_broken_with_the_reason() {
             "table.describe = bytes(\"{\\\"name\\\":\\\"\\\",\\\"version\\\":\\\"\\\",\\\"formats\\\":[]}\")",
             "names no",
         ),
+        (
+            "future",
+            "table.describe = bytes(\"{\\\"name\\\":\\\"x\\\",\\\"version\\\":\\\"\\\",\\\"formats\\\":[\\\"x\\\"],\\\"needs\\\":[\\\"warp\\\"]}\")",
+            "built for processors with warp",
+        ),
     ];
     for (name, statement, _) in broken {
         odd(dir.path(), name, statement);
