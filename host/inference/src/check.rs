@@ -1,9 +1,15 @@
 //! Refuses what no model could answer, before a process is involved.
 
-use inferno_backend::{Ability, Constraint, Embed, Error, Generate, Input, ModelInfo, Rank, ToolChoice};
+use inferno_backend::{
+    Ability, Constraint, Embed, Error, Generate, Image, Input, ModelInfo, Rank, ToolChoice,
+};
 
 /// The most alternatives of a token that may be asked for, as in the interface that users know.
 const MOST_LOGPROBS: u32 = 20;
+/// Images of one request.
+const MOST_IMAGES: usize = 64;
+/// Bytes of all of them; what is beside them fits into the same frame.
+const MOST_IMAGE_BYTES: usize = 48 << 20;
 
 /// Is this a request at all?
 pub(crate) fn generate(request: &Generate) -> Result<(), Error> {
@@ -27,7 +33,27 @@ pub(crate) fn generate(request: &Generate) -> Result<(), Error> {
     if let Some(top) = request.logprobs.filter(|top| *top > MOST_LOGPROBS) {
         return Err(Error::invalid(format!("{top} logprobs are wanted, but at most {MOST_LOGPROBS} can be")));
     }
+    images(request)?;
     tools(request)
+}
+
+fn images(request: &Generate) -> Result<(), Error> {
+    request.check_images()?;
+    if request.images.len() > MOST_IMAGES {
+        let count = request.images.len();
+        return Err(Error::invalid(format!("there are {count} images, but at most {MOST_IMAGES} can be")));
+    }
+    if let Some(index) = request.images.iter().position(|Image(bytes)| bytes.is_empty()) {
+        return Err(Error::invalid(format!("image {} is empty", index + 1)));
+    }
+    let bytes: usize = request.images.iter().map(|Image(bytes)| bytes.len()).sum();
+    if bytes > MOST_IMAGE_BYTES {
+        return Err(Error::invalid(format!(
+            "the images take {bytes} bytes, but at most {MOST_IMAGE_BYTES} can be sent at once"
+        ))
+        .hint("make them smaller: models look at a thousand pixels each way or so"));
+    }
+    Ok(())
 }
 
 fn tools(request: &Generate) -> Result<(), Error> {
@@ -70,6 +96,7 @@ pub(crate) fn needs(request: &Generate) -> Vec<(Ability, &'static str)> {
     let calls = |message: &inferno_backend::Message| !message.tool_calls.is_empty();
     let called = matches!(&request.input, Input::Chat(messages) if messages.iter().any(calls));
     need(called || !request.tools.is_empty(), Ability::Tools, "tools");
+    need(!request.images.is_empty(), Ability::Vision, "images");
     needs
 }
 
@@ -117,6 +144,11 @@ pub(crate) fn can_generate(
 pub(crate) fn can(model: &str, info: &ModelInfo, ability: Ability, name: &str) -> Result<(), Error> {
     if info.abilities.contains(&ability) {
         return Ok(());
+    }
+    if ability == Ability::Vision {
+        return Err(Error::invalid(format!("model {model} has no vision: it takes text only")).hint(
+            "Models that see have a projector beside them (mmproj-*.gguf); `inferno models info` shows it.",
+        ));
     }
     Err(Error::invalid(format!("model {model} cannot do {name}"))
         .hint("`inferno models info` shows what a model can do."))
@@ -183,6 +215,25 @@ mod tests {
         }
         can_generate("m", &info, false, &needs(&fancy)).expect("it has all that it takes");
         assert_eq!(info.abilities.len(), 4);
+    }
+
+    #[test]
+    fn images_are_bounded_and_need_a_model_that_sees() {
+        let seen = |images: Vec<Image>| {
+            let message = Message { images: vec![0; images.len()], ..Message::new(Role::User, "?") };
+            Generate { images, ..Generate::new(Input::Chat(vec![message])) }
+        };
+        let image = || Image(vec![1]);
+        generate(&seen(vec![image(), image()])).expect("a request");
+        refused(generate(&seen(vec![image(), Image(Vec::new())])), "image 2 is empty");
+        refused(generate(&seen(vec![image(); 65])), "65 images");
+        refused(generate(&seen(vec![Image(vec![0; MOST_IMAGE_BYTES / 2 + 1]); 2])), "50331650 bytes");
+        refused(generate(&Generate { images: vec![image()], ..prompt("a") }), "1 came with them");
+        let mut info = ModelInfo { generates: true, chats: true, ..ModelInfo::new(8, 1, "CPU") };
+        let needs = needs(&seen(vec![image()]));
+        refused(can_generate("m", &info, true, &needs), "model m has no vision");
+        info.abilities.insert(Ability::Vision);
+        can_generate("m", &info, true, &needs).expect("it sees");
     }
 
     #[test]

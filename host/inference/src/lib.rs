@@ -54,7 +54,7 @@ pub use figures::{Figures, Histogram, ModelFigures, Outcome, TenantFigures};
 pub use generation::Generation;
 pub use inference::{Embeddings, Inference, Ranking};
 pub use inferno_backend::{
-    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Input,
+    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Image, Input,
     Message, ModelInfo, Rank, Role, Sampling, Token, Tokenize, Tool, ToolCall, ToolCallDelta, ToolChoice,
     Usage,
 };

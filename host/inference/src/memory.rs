@@ -18,6 +18,8 @@ const SHARE: (u64, u64) = (4, 5);
 const OVERHEAD: u64 = 48 << 20;
 /// For what is computed on the way, one in so many bytes of the weights.
 const SCRATCH: u64 = 20;
+/// The same for a projector, which computes on a whole image at once.
+const EYE_SCRATCH: u64 = 4;
 /// Bytes of a number in a cache of keys and values.
 const CACHED: u64 = 2;
 /// Tokens of context where nobody asked for more, and bytes that all caches then take at most, as backends choose it.
@@ -35,7 +37,9 @@ pub(crate) fn estimate(model: &Model, config: &Config) -> u64 {
     let per_token = header.cache_per_token.unwrap_or_default().saturating_mul(CACHED);
     let cache = per_token.saturating_mul(context.into()).saturating_mul(config.sequences.into());
     let cache = if config.context.is_none() { cache.min(USUAL_CACHE) } else { cache };
-    model.size.saturating_add(model.size / SCRATCH).saturating_add(cache).saturating_add(OVERHEAD)
+    let eye = model.projector.as_ref().map_or(0, |projector| projector.size + projector.size / EYE_SCRATCH);
+    let weights = model.size.saturating_add(model.size / SCRATCH).saturating_add(eye);
+    weights.saturating_add(cache).saturating_add(OVERHEAD)
 }
 
 /// The memory of all models.

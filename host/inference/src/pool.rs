@@ -135,6 +135,7 @@ impl Pool {
             threads,
             threads_batch,
             adapters,
+            projector: model.projector.as_ref().map(|projector| projector.path.clone()),
             state_dir: state.as_ref().map(|state| state.dir.clone()),
             extra: state.as_ref().map(InUse::options).unwrap_or_default(),
             ..LoadOptions::new(&model.path)

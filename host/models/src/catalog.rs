@@ -2,16 +2,31 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
-    Adapter, Foreign, Model,
+    Adapter, Foreign, Model, Projector,
     digest::Digests,
     discover::Candidate,
     inspect::{Content, Files},
+    projector::{self, Found},
 };
+
+/// Those of the files that let models see, at each of their paths, by path.
+fn projectors(entries: &[Entry]) -> Vec<Found> {
+    let mut found = Vec::new();
+    for Entry { files, content, candidates } in entries {
+        let Content::Projector(width) = content else { continue };
+        for candidate in candidates.iter().filter(|candidate| projector::is_named(&candidate.path)) {
+            let (path, projector) = (candidate.path.clone(), Projector::from(files.clone()));
+            found.push(Found { path, width: *width, projector });
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
 
 /// The models of one walk.
 #[derive(Debug, Default)]
@@ -64,6 +79,7 @@ impl Catalog {
                     continue;
                 }
             };
+            let named = projector::is_named(&candidate.path);
             let Some(identity) = files.stamps.first().map(|stamp| (stamp.device, stamp.inode)) else {
                 continue;
             };
@@ -72,6 +88,8 @@ impl Catalog {
                 Some(Some(index)) => entries[*index].candidates.push(candidate),
                 Some(None) => {}
                 None => match read(&files) {
+                    // What calls itself a part of a model is not run, whatever is in it.
+                    Ok(Content::Model(..)) if named => {}
                     Ok(content) => {
                         by_file.insert(identity, Some(entries.len()));
                         entries.push(Entry { files, content, candidates: vec![candidate] });
@@ -92,6 +110,7 @@ impl Catalog {
     }
 
     fn add_models(&mut self, entries: Vec<Entry>, digests: &Arc<Digests>) {
+        let projectors = projectors(&entries);
         let mut further = Vec::new();
         for Entry { files, content, mut candidates } in entries {
             if candidates.is_empty() {
@@ -104,8 +123,11 @@ impl Catalog {
                     self.add_adapter(&first, &files, architecture);
                     continue;
                 }
-                Content::Accessory => continue,
+                Content::Projector(_) | Content::Accessory => continue,
             };
+            let paths: Vec<&Path> =
+                candidates.iter().chain([&first]).map(|candidate| &*candidate.path).collect();
+            let projector = projector::choose(&paths, &format, &header, &projectors);
             let name = self.free_name(&first);
             let index = self.models.len();
             self.by_name.insert(name.clone(), index);
@@ -117,6 +139,7 @@ impl Catalog {
                 size: files.size(),
                 modified: files.modified(),
                 header: *header,
+                projector,
                 files,
                 digests: digests.clone(),
             });

@@ -162,10 +162,6 @@ impl<'a> Walk<'a> {
                 _ => return,
             },
         };
-        // The part of a model that sees; it cannot be run alone.
-        if stem.to_lowercase().contains("mmproj") {
-            return;
-        }
         let name = names::from_path(&place.prefix.join(names::from_path(Path::new(&stem))));
         let qualified = match &place.mark {
             Mark::Directory(label) => format!("{label}/{name}"),

@@ -103,7 +103,9 @@ pub(crate) enum Content {
     Model(Format, Box<Header>),
     /// A low-rank adapter for models of this architecture.
     Adapter(String),
-    /// It belongs to a model (a projector, a matrix of importances), but is none.
+    /// It makes vectors of this length from images, for a model that reads them.
+    Projector(u32),
+    /// It belongs to a model (a projector for sounds, a matrix of importances), but is none.
     Accessory,
 }
 
@@ -147,7 +149,9 @@ fn read_gguf(files: &Files) -> Result<Content, String> {
             return Ok(Content::Adapter(architecture.unwrap_or("unknown").to_owned()));
         }
         if matches!(kind, Some("mmproj" | "imatrix")) || architecture == Some("clip") {
-            return Ok(Content::Accessory);
+            let width = first.metadata.number("clip.vision.projection_dim");
+            let width = width.map_err(|error| error.to_string())?;
+            return Ok(width.map_or(Content::Accessory, Content::Projector));
         }
     }
     let header = gguf::summary(&contents).map_err(|error| error.to_string())?;

@@ -15,6 +15,7 @@ mod header;
 mod inspect;
 mod models;
 mod names;
+mod projector;
 mod validate;
 
 pub use error::ModelsError;
@@ -22,4 +23,5 @@ pub use foreign::Foreign;
 pub use format::{Format, NotAModel};
 pub use header::Header;
 pub use models::{Adapter, Builtin, Config, Listing, Model, Models};
+pub use projector::Projector;
 pub use validate::{Check, Report, validate};

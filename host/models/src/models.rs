@@ -14,6 +14,7 @@ use crate::{
     discover::{Candidate, Walk},
     inspect::{self, Content, Files, Shard, Stamp},
     names,
+    projector::Projector,
 };
 
 /// Where models are looked for.
@@ -104,6 +105,8 @@ pub struct Model {
     pub modified: SystemTime,
     /// What it says about itself.
     pub header: Header,
+    /// What lets it see, where there is such a thing.
+    pub projector: Option<Projector>,
     pub(crate) files: Files,
     pub(crate) digests: Arc<Digests>,
 }
@@ -125,7 +128,14 @@ impl Model {
         self.digests.known(&self.files)
     }
 
-    /// Every file that is read when it runs, by canonical path: one, or the parts of a split model.
+    /// Takes another file for the one that lets it see.
+    pub fn see_with(&mut self, projector: &Path) -> Result<(), ModelsError> {
+        let found = Projector::open(projector).and_then(|found| Projector::for_model(found, &self.header));
+        self.projector = Some(found.map_err(|why| ModelsError::unusable(projector, why))?);
+        Ok(())
+    }
+
+    /// Every file of the model itself, by canonical path: one, or the parts of a split model.
     pub fn files(&self) -> &[PathBuf] {
         &self.files.parts
     }
@@ -163,6 +173,7 @@ impl Models {
         let mut state = self.state();
         if let Lookup::Model(model) = state.catalog.find(name)
             && model.files.unchanged()
+            && model.projector.as_ref().is_none_or(|projector| projector.files.unchanged())
         {
             return Ok(model.clone());
         }
@@ -194,10 +205,11 @@ impl Models {
             name: names::from_path(Path::new(&stem)),
             aliases: Vec::new(),
             path: files.path.clone(),
-            format,
             size: files.size(),
             modified: files.modified(),
+            projector: Projector::beside(path, &format, &header),
             header: *header,
+            format,
             files,
             digests: self.0.digests.clone(),
         })

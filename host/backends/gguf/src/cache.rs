@@ -1,10 +1,9 @@
 //! llama.cpp's cache, and what is known of it: which tokens each sequence holds, here and on disk.
 
-use llama_cpp_2::token::LlamaToken;
-
 use crate::native::Context;
 use crate::prefix::{BLOCK, Busy, Kept, LEAST, Place, Prefixes, Source, Wanted, common};
 use crate::saved::Saved;
+use crate::vision::position;
 
 /// Tokens that are worth a file.
 const WORTH_SAVING: usize = 64;
@@ -49,13 +48,12 @@ impl Cache {
             Source::Own(tokens) | Source::Copy { tokens, .. } | Source::Follow { tokens, .. } => tokens,
         };
         let on_disk = self.saved.as_ref().filter(|_| wanted.applied.is_none() && !wanted.exact);
-        if let Some(tokens) =
-            on_disk.and_then(|saved| saved.find(prompt)).filter(|&tokens| tokens >= known + LEAST)
-        {
+        let on_disk = on_disk.and_then(|saved| saved.find(prompt)).map(|tokens| wanted.whole(tokens));
+        if let Some(tokens) = on_disk.filter(|&tokens| tokens >= known + LEAST) {
             if self.copies {
                 return None; // the next step has none
             }
-            let known = self.read_back(context, sequence, prompt, tokens);
+            let known = self.read_back(context, sequence, wanted, tokens);
             return Some(Begun { sequence, known, blocks: 0, leader: None });
         }
         let held = self.prefixes.get(sequence).map_or(0, |kept| kept.tokens.len());
@@ -73,27 +71,32 @@ impl Cache {
             self.prefixes.moved(sequence, to);
         }
         let (known, leader) = match source {
-            Source::Nothing => (self.leave(context, sequence, 0, 0), None),
+            Source::Nothing => (self.empty(context, sequence), None),
             // What was moved is still here.
-            Source::Own(tokens) => (self.leave(context, sequence, held, tokens), None),
-            Source::Copy { from, tokens } => (self.copied(context, busy, from, sequence, tokens), None),
-            Source::Follow { from, tokens } => (self.leave(context, sequence, 0, 0), Some((from, tokens))),
+            Source::Own(tokens) => {
+                (self.leave(context, sequence, held, tokens, position(wanted.images, tokens)), None)
+            }
+            Source::Copy { from, tokens } => {
+                (self.copied(context, busy, from, sequence, (tokens, position(wanted.images, tokens))), None)
+            }
+            Source::Follow { from, tokens } => (self.empty(context, sequence), Some((from, tokens))),
         };
         self.prefixes.forget(sequence);
         Some(Begun { sequence, known, blocks: blocks.min(known / BLOCK * BLOCK), leader })
     }
 
-    /// Copies the beginning of a sequence into one that is worked on; returns how many tokens it then has.
+    /// Copies the beginning of a sequence, so many tokens that take so many positions, into one that is worked on;
+    /// returns how many tokens it then has.
     pub(crate) fn follow(
         &mut self,
         context: &mut Context,
         from: (usize, usize),
         to: usize,
-        tokens: usize,
+        (tokens, positions): (usize, usize),
     ) -> usize {
         let (from, held) = from;
         self.copy(context, from, to);
-        self.leave(context, to, held, tokens)
+        self.leave(context, to, held, tokens, positions)
     }
 
     fn copied(
@@ -102,14 +105,14 @@ impl Cache {
         busy: &[Option<Busy<'_>>],
         from: usize,
         to: usize,
-        tokens: usize,
+        (tokens, positions): (usize, usize),
     ) -> usize {
         let held = match busy.get(from) {
             Some(Some(busy)) => busy.fed,
             _ => self.prefixes.get(from).map_or(0, |kept| kept.tokens.len()),
         };
         self.prefixes.copied(from, tokens);
-        self.follow(context, (from, held), to, tokens)
+        self.follow(context, (from, held), to, (tokens, positions))
     }
 
     fn copy(&mut self, context: &mut Context, from: usize, to: usize) {
@@ -120,10 +123,23 @@ impl Cache {
         self.copies = true;
     }
 
-    /// Leaves so many of the tokens that a sequence holds; returns how many it could leave.
-    fn leave(&self, context: &mut Context, sequence: usize, held: usize, tokens: usize) -> usize {
+    /// Empties a sequence; returns how many tokens it then has.
+    pub(crate) fn empty(&self, context: &mut Context, sequence: usize) -> usize {
+        self.leave(context, sequence, 0, 0, 0)
+    }
+
+    /// Leaves so many of the tokens that a sequence holds, which take so many positions; returns how many it could
+    /// leave.
+    fn leave(
+        &self,
+        context: &mut Context,
+        sequence: usize,
+        held: usize,
+        tokens: usize,
+        positions: usize,
+    ) -> usize {
         // All were counted in 32 bits before.
-        let (Ok(index), Ok(from)) = (u32::try_from(sequence), u32::try_from(tokens)) else { return 0 };
+        let (Ok(index), Ok(from)) = (u32::try_from(sequence), u32::try_from(positions)) else { return 0 };
         if tokens > 0 && tokens <= held {
             let place = i32::try_from(sequence).unwrap_or(i32::MAX);
             // Models that look back over a window only may have lost what a shorter text needs, and those with a
@@ -131,7 +147,7 @@ impl Cache {
             let whole = held == tokens || context.kv_cache_seq_pos_min(place) == 0;
             if whole
                 && context.clear_kv_cache_seq(Some(index), Some(from), None) == Ok(true)
-                && usize::try_from(context.kv_cache_seq_pos_max(place) + 1) == Ok(tokens)
+                && usize::try_from(context.kv_cache_seq_pos_max(place) + 1) == Ok(positions)
             {
                 return tokens;
             }
@@ -144,7 +160,7 @@ impl Cache {
     /// Keeps what a sequence holds after its request has ended.
     pub(crate) fn keep(&mut self, context: &mut Context, sequence: usize, kept: Kept) {
         if !self.prefixes.keep(sequence, kept) {
-            self.leave(context, sequence, 0, 0);
+            self.empty(context, sequence);
         }
     }
 
@@ -167,19 +183,21 @@ impl Cache {
         &mut self,
         context: &mut Context,
         sequence: usize,
-        prompt: &[LlamaToken],
+        wanted: Wanted<'_>,
         tokens: usize,
     ) -> usize {
+        let prompt = wanted.prompt;
         self.prefixes.forget(sequence);
-        self.leave(context, sequence, 0, 0);
+        self.empty(context, sequence);
         let Some((held, state)) = self.saved.as_mut().and_then(|saved| saved.load(prompt)) else { return 0 };
         if !context.restore(sequence, &state) {
             if let Some(saved) = &mut self.saved {
                 saved.discard(&held, "llama.cpp cannot read it");
             }
-            return self.leave(context, sequence, 0, 0);
+            return self.empty(context, sequence);
         }
-        self.leave(context, sequence, held.len(), common(&held, prompt).min(tokens))
+        let tokens = wanted.whole(common(&held, prompt).min(tokens));
+        self.leave(context, sequence, held.len(), tokens, position(wanted.images, tokens))
     }
 
     /// Saves one of the beginnings that are not on disk yet. False: there is none left.

@@ -63,6 +63,23 @@ impl Chat {
         Ok(Self { messages: said, tools: tools.collect() })
     }
 
+    /// Puts a character where each image stands, from 0 on.
+    pub(crate) fn place(&mut self, messages: &[Message], character: impl Fn(u32) -> char) {
+        let mut number = 0;
+        for (said, message) in self.messages.iter_mut().zip(messages) {
+            let mut content = String::with_capacity(message.content.len() + 4 * message.images.len());
+            let mut begin = 0;
+            for &at in &message.images {
+                content.push_str(message.content.get(begin..at).unwrap_or_default());
+                content.push(character(number));
+                number += 1;
+                begin = at;
+            }
+            content.push_str(message.content.get(begin..).unwrap_or_default());
+            said.content = content;
+        }
+    }
+
     /// All texts that callers wrote.
     pub(crate) fn texts(&self) -> Vec<&str> {
         let mut texts = Vec::new();
@@ -259,6 +276,18 @@ mod tests {
         }
         chat.map(&|text| text.to_uppercase());
         assert_eq!(chat.texts().join(" "), seen.to_uppercase());
+    }
+
+    #[test]
+    fn images_are_placed_where_they_stand() {
+        let seen = |content: &str, images: &[usize]| Message {
+            images: images.to_vec(),
+            ..Message::new(Role::User, content)
+        };
+        let messages = [seen("äb", &[0, 2, 3, 3]), seen("c", &[]), seen("", &[0])];
+        let mut chat = Chat::new(&messages, &[], false).unwrap();
+        chat.place(&messages, |number| char::from_digit(number, 10).unwrap());
+        assert_eq!(chat.texts(), ["0ä1b23", "c", "4"]);
     }
 
     #[test]

@@ -20,10 +20,11 @@ use crate::native::Context;
 use crate::pace::{MOST_PROMPT, Pace, Reader, share};
 use crate::plan::Plan;
 use crate::prefix::{BLOCK, Busy, Kept, Wanted};
-use crate::prompt::Prompts;
+use crate::prompt::{Prompt, Prompts};
 use crate::sample::Chooser;
 use crate::saved::Saved;
 use crate::slot::{Job, Leader, Slot, count};
+use crate::vision::{self, Vision};
 use crate::{constrain, request};
 
 /// Steps for which requests with one adapter are computed while others wait for theirs.
@@ -64,20 +65,21 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// Makes room for the planned sequences.
+    /// Makes room for the planned sequences; `at_once` is how many tokens of an image must be decoded together.
     pub(crate) fn new(
         backend: &LlamaBackend,
         model: &Arc<LlamaModel>,
         plan: &Plan,
         adapters: Adapters,
         saved: Option<Saved>,
+        at_once: Option<u32>,
     ) -> Result<Self, Error> {
         // llama.cpp rounds the context of a sequence up to a multiple of 256; done here, nothing is left to chance.
         let each = plan.context.next_multiple_of(256);
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZero::new(each.saturating_mul(plan.sequences)))
-            .with_n_batch(MOST_PROMPT + plan.sequences)
-            .with_n_ubatch(MOST_PROMPT)
+            .with_n_batch(at_once.unwrap_or_default().max(MOST_PROMPT + plan.sequences))
+            .with_n_ubatch(at_once.unwrap_or_default().max(MOST_PROMPT))
             .with_n_seq_max(plan.sequences)
             // Each sequence has its own cache: nobody's long text can take another's room or slow it down.
             .with_kv_unified(false)
@@ -111,10 +113,16 @@ impl Generator {
     }
 
     /// Takes a request in, or refuses it.
-    pub(crate) fn submit(&mut self, id: u64, request: Generate, prompts: &Prompts) -> Result<(), Error> {
+    pub(crate) fn submit(
+        &mut self,
+        id: u64,
+        request: Generate,
+        prompts: &Prompts,
+        vision: Option<&mut Vision>,
+    ) -> Result<(), Error> {
         request::check(&request, self.model.n_vocab())?;
-        let prompt = prompts.tokens(&request, self.room)?;
-        let length = count(&prompt);
+        let Prompt { tokens, images } = prompts.prompt(&request, self.room, vision)?;
+        let length = count(&tokens);
         let left = self.room.saturating_sub(length);
         if left == 0 {
             return Err(too_long(&length.to_string(), self.room));
@@ -142,7 +150,8 @@ impl Generator {
         }
         self.waiting.push_back(Job {
             id,
-            tokens: prompt,
+            tokens,
+            images,
             prompt: length,
             most,
             applied,
@@ -166,8 +175,8 @@ impl Generator {
         }
     }
 
-    /// One decode for all.
-    pub(crate) fn step(&mut self, emit: Emit<'_>) -> Progress {
+    /// One decode for all, and one image.
+    pub(crate) fn step(&mut self, emit: Emit<'_>, vision: Option<&mut Vision>) -> Progress {
         let told = !self.cancelled.is_empty();
         for (id, usage) in self.cancelled.drain(..) {
             emit(id, Event::Done { finish: Finish::Cancelled, usage });
@@ -176,7 +185,8 @@ impl Generator {
         self.follow();
         let prompt_tokens = self.fill();
         if self.batch.n_tokens() == 0 {
-            return Progress { worked: told, more: false };
+            let looked = self.look(emit, vision);
+            return Progress { worked: told || looked, more: looked && self.busy() };
         }
         let started = Instant::now();
         let computed = self.adapters.apply(self.turn.0, &mut self.context).and_then(|()| {
@@ -198,8 +208,38 @@ impl Generator {
         }
         // After the logits were read, since llama.cpp may compute until then.
         self.pace.saw(prompt_tokens, started.elapsed());
-        let more = !self.waiting.is_empty() || self.slots.iter().any(Option::is_some);
-        Progress { worked: true, more }
+        self.look(emit, vision);
+        Progress { worked: true, more: self.busy() }
+    }
+
+    fn busy(&self) -> bool {
+        !self.waiting.is_empty() || self.slots.iter().any(Option::is_some)
+    }
+
+    /// Reads one image, if it is the turn of one: that of the request that came first. False: there is none.
+    fn look(&mut self, emit: Emit<'_>, vision: Option<&mut Vision>) -> bool {
+        let seeing = self.slots.iter().enumerate().filter_map(|(sequence, slot)| {
+            let slot = slot.as_ref().filter(|slot| slot.image().is_some())?;
+            Some((slot.order, sequence))
+        });
+        let Some((vision, (_, sequence))) = vision.zip(seeing.min()) else { return false };
+        let Some(Some(slot)) = self.slots.get_mut(sequence) else { return false };
+        let Some(image) = slot.image() else { return false };
+        let behind = slot.position(slot.fed);
+        let read = self
+            .adapters
+            .apply(slot.job.applied, &mut self.context)
+            .and_then(|()| vision.read(&image.picture, &mut self.context, position(sequence), behind));
+        self.cache.computed();
+        match read {
+            Ok(()) => slot.fed = image.end(),
+            Err(error) => {
+                emit(slot.job.id, Event::Failed(error));
+                self.slots[sequence] = None;
+                self.cache.empty(&mut self.context, sequence);
+            }
+        }
+        true
     }
 
     /// Uses a quiet moment to save one of the prompts that were read. False: there is nothing left to save.
@@ -215,7 +255,8 @@ impl Generator {
         while let Some(job) = self.waiting.front() {
             let busy: Vec<Option<Busy<'_>>> =
                 self.slots.iter().map(|slot| slot.as_ref().map(Slot::busy)).collect();
-            let wanted = Wanted { prompt: &job.tokens, applied: job.applied, exact: job.exact };
+            let wanted =
+                Wanted { prompt: &job.tokens, applied: job.applied, exact: job.exact, images: &job.images };
             let begun = self.cache.begin(&mut self.context, &busy, wanted);
             let Some(Begun { sequence, known, blocks, leader }) = begun else { break };
             let leader = leader.and_then(|(sequence, tokens)| {
@@ -244,7 +285,9 @@ impl Generator {
     /// Gives those who wait for another's reading what it has read by now.
     fn follow(&mut self) {
         for sequence in 0..self.slots.len() {
-            let Some(Some(Slot { leader: Some(leader), .. })) = self.slots.get(sequence) else { continue };
+            let Some(Some(slot @ Slot { leader: Some(leader), .. })) = self.slots.get(sequence) else {
+                continue;
+            };
             let leader = *leader;
             let read = match self.slots.get(leader.sequence) {
                 Some(Some(slot)) if slot.job.id == leader.id => {
@@ -255,9 +298,10 @@ impl Generator {
                 }
                 _ => None, // it has ended early
             };
+            let positions = vision::position(&slot.job.images, leader.tokens);
             let known = read.map_or(0, |held| {
                 let from = (leader.sequence, held);
-                self.cache.follow(&mut self.context, from, sequence, leader.tokens)
+                self.cache.follow(&mut self.context, from, sequence, (leader.tokens, positions))
             });
             if let Some(Some(slot)) = self.slots.get_mut(sequence) {
                 slot.leader = None;
@@ -279,9 +323,9 @@ impl Generator {
         for slot in self.slots.iter_mut().flatten() {
             slot.row = None;
             let takes_part = slot.job.applied == applied && slot.leader.is_none();
-            let unread = slot.unread();
-            slot.part = u32::from(takes_part && unread == 0);
+            slot.part = u32::from(takes_part && slot.unread() == 0);
             answering |= slot.part > 0;
+            let unread = slot.readable();
             if takes_part && unread > 0 {
                 readers.push(Reader { order: slot.order, unread, part: 0 });
             }
@@ -302,12 +346,13 @@ impl Generator {
             if tokens.len() == BLOCK && slot.fed == slot.blocks {
                 slot.blocks += BLOCK;
             }
-            for &token in tokens {
+            // Between two images each token is one position.
+            for (at, &token) in (slot.position(slot.fed)..).zip(tokens) {
                 slot.fed += 1;
                 let last = slot.fed == slot.job.tokens.len();
                 let row = self.batch.n_tokens();
                 // It has room: the budget and one token for each sequence are what it was made for.
-                let _ = self.batch.add(token, position(slot.fed - 1), &[sequence], last);
+                let _ = self.batch.add(token, at, &[sequence], last);
                 slot.row = last.then_some(row);
             }
         }

@@ -36,10 +36,10 @@ mod adapters;
 mod answer;
 mod bound;
 mod cache;
+mod calls;
 mod chat;
 mod clock;
 mod constrain;
-mod calls;
 mod controls;
 mod embed;
 mod facts;
@@ -54,6 +54,7 @@ mod model;
 mod native;
 mod pace;
 mod pairs;
+mod picture;
 mod plan;
 mod prefix;
 mod prompt;
@@ -65,6 +66,7 @@ mod slot;
 mod template;
 mod text;
 mod tokens;
+mod vision;
 
 pub use load::Gguf;
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind as IoKind, Read};
 use std::path::Path;
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 
 use inferno_backend::{Backend, Device, Error, ErrorKind, LoadOptions, Model};
@@ -18,6 +18,7 @@ use crate::model::{GgufModel, Parts};
 use crate::native;
 use crate::plan::Plan;
 use crate::saved::Saved;
+use crate::vision::Vision;
 
 /// The release of the bindings, which each pin one state of llama.cpp.
 const BINDINGS: &str = "0.1.160";
@@ -37,6 +38,10 @@ impl Backend for Gguf {
 
     fn formats(&self) -> &'static [&'static str] {
         &["gguf"]
+    }
+
+    fn needs(&self) -> Vec<&'static str> {
+        option_env!("INFERNO_BACKEND_NEEDS").unwrap_or_default().split_terminator(',').collect()
     }
 
     fn devices(&self) -> Vec<Device> {
@@ -67,12 +72,22 @@ impl Backend for Gguf {
         if !facts.generates && !options.adapters.is_empty() {
             return Err(named(Error::invalid("adapters are for models that write text, which it does not")));
         }
+        if !facts.generates && options.projector.is_some() {
+            return Err(named(Error::invalid(
+                "projectors are for models that write text, which it does not",
+            )));
+        }
         let adapters = Adapters::load(&mut model, &options.adapters)?;
         let saved = match &options.state_dir {
             Some(dir) if facts.generates => Some(open_saved(dir, options, &plan)?),
             _ => None,
         };
-        let parts = Parts { backend, model, facts, plan, device: device(), adapters, saved };
+        let model = Arc::new(model);
+        let vision = match &options.projector {
+            Some(path) => Some(Vision::open(path, &model, plan.threads_batch)?),
+            None => None,
+        };
+        let parts = Parts { backend, model, facts, plan, device: device(), adapters, saved, vision };
         let mut model = GgufModel::new(parts).map_err(named)?;
         model.measure(before);
         Ok(Box::new(model))
@@ -139,15 +154,22 @@ fn read(backend: &LlamaBackend, path: &Path, progress: &mut dyn FnMut(f32)) -> R
         loader.join()
     });
     let (model, log) = loaded.map_err(|_| Error::internal("the thread that loads the model panicked"))?;
-    model.map_err(|error| {
-        let reason = reason(&log).unwrap_or(error);
-        Error::invalid(format!("llama.cpp cannot load {}: {reason}", path.display()))
-            .hint("if the file was copied or downloaded, check that it is complete")
-    })
+    model.map_err(|error| not_loaded(path, &log, error))
+}
+
+/// Why llama.cpp has loaded nothing, by its log: a lack of memory may pass, a broken file stays broken.
+fn not_loaded(path: &Path, log: &str, error: String) -> Error {
+    let reason = reason(log).unwrap_or(error);
+    if ["unable to allocate", "failed to allocate"].iter().any(|short| log.contains(short)) {
+        let message = format!("there is not enough memory for {}: {reason}", path.display());
+        return Error::new(ErrorKind::Exhausted, message).hint("free some, or choose a smaller model");
+    }
+    Error::invalid(format!("llama.cpp cannot load {}: {reason}", path.display()))
+        .hint("if the file was copied or downloaded, check that it is complete")
 }
 
 /// The line of the log that says most: llama.cpp goes from the cause to the general.
-fn reason(log: &str) -> Option<String> {
+pub(crate) fn reason(log: &str) -> Option<String> {
     let line = log.lines().map(str::trim).find(|line| !line.is_empty())?;
     // Lines begin with the name of a function.
     let told = line.split_once(": ").filter(|(name, _)| !name.contains(' ')).map_or(line, |(_, told)| told);
@@ -173,6 +195,17 @@ mod tests {
         let log = "llama_model_load: error loading model: tensor 'a: b' is not within the file\nx: failed to load model\n";
         assert_eq!(reason(log).unwrap(), "tensor 'a: b' is not within the file");
         assert_eq!(reason("\n"), None);
+    }
+
+    #[test]
+    fn a_lack_of_memory_is_told_from_a_broken_file() {
+        let failed = |log: &str| not_loaded(Path::new("a.gguf"), log, "null result".into());
+        let short = failed("llama_model_load: error loading model: unable to allocate CPU buffer\n");
+        assert_eq!(short.kind, ErrorKind::Exhausted);
+        assert!(short.message.ends_with("memory for a.gguf: unable to allocate CPU buffer"), "{short}");
+        let broken = failed("");
+        assert_eq!(broken.kind, ErrorKind::Invalid);
+        assert!(broken.message.ends_with("cannot load a.gguf: null result"), "{broken}");
     }
 
     #[test]

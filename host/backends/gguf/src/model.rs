@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::prompt::Prompts;
 use crate::saved::Saved;
 use crate::tokens::Replies;
+use crate::vision::Vision;
 
 /// A model of this backend.
 pub(crate) struct GgufModel {
@@ -27,6 +28,8 @@ pub(crate) struct GgufModel {
     prompts: Prompts,
     /// Absent for models that only make vectors.
     generator: Option<Generator>,
+    /// Absent for models that see nothing.
+    vision: Option<Vision>,
     /// Made for the first request where the model also generates, since it costs memory.
     embedder: Option<Embedder>,
     replies: Replies,
@@ -39,25 +42,26 @@ pub(crate) struct GgufModel {
 /// What a model is made of.
 pub(crate) struct Parts {
     pub(crate) backend: &'static LlamaBackend,
-    pub(crate) model: LlamaModel,
+    pub(crate) model: Arc<LlamaModel>,
     pub(crate) facts: Facts,
     pub(crate) plan: Plan,
     pub(crate) device: String,
     pub(crate) adapters: Adapters,
     pub(crate) saved: Option<Saved>,
+    pub(crate) vision: Option<Vision>,
 }
 
 impl GgufModel {
     /// Makes what the model's kind needs.
     pub(crate) fn new(parts: Parts) -> Result<Self, Error> {
-        let Parts { backend, model, facts, plan, device, adapters, saved } = parts;
-        let model = Arc::new(model);
+        let Parts { backend, model, facts, plan, device, adapters, saved, vision } = parts;
         let template = facts.template.as_deref().filter(|_| facts.generates);
         let prompts = Prompts::new(Arc::clone(&model), template);
         let adapts = adapters.any();
         let (mut generator, mut embedder) = (None, None);
         if facts.generates {
-            generator = Some(Generator::new(backend, &model, &plan, adapters, saved)?);
+            let at_once = vision.as_ref().and_then(Vision::at_once);
+            generator = Some(Generator::new(backend, &model, &plan, adapters, saved, at_once)?);
         } else {
             embedder = Some(Embedder::new(backend, &model, &facts, &plan)?);
         }
@@ -70,6 +74,7 @@ impl GgufModel {
             device,
             prompts,
             generator,
+            vision,
             embedder,
             replies,
             adapts,
@@ -83,9 +88,10 @@ impl GgufModel {
         let caches = if self.facts.generates { cells.saturating_mul(self.facts.cache_per_token) } else { 0 };
         let grown = native::resident().zip(before).map(|(now, before)| now.saturating_sub(before));
         // What graphics processors hold is no part of the process; then this is an upper bound by the model's shape.
+        let weights = self.model.size().saturating_add(self.vision.as_ref().map_or(0, Vision::bytes));
         self.memory = match grown {
-            Some(grown) if grown >= self.model.size() => grown,
-            _ => self.model.size().saturating_add(caches),
+            Some(grown) if grown >= weights => grown,
+            _ => weights.saturating_add(caches),
         };
     }
 }
@@ -111,6 +117,9 @@ impl GgufModel {
         if self.prompts.format().is_some() {
             abilities.insert(Ability::Tools);
         }
+        if self.vision.is_some() {
+            abilities.insert(Ability::Vision);
+        }
         abilities
     }
 
@@ -118,8 +127,8 @@ impl GgufModel {
         if !self.facts.generates {
             return Err(writes_nothing());
         }
-        let prompt = self.prompts.tokens(request, u32::MAX)?;
-        self.replies.count(id, &prompt);
+        let prompt = self.prompts.prompt(request, u32::MAX, self.vision.as_mut())?;
+        self.replies.count(id, &prompt.tokens);
         Ok(())
     }
 }
@@ -144,7 +153,7 @@ impl Model for GgufModel {
     fn submit(&mut self, id: u64, work: Work) -> Result<(), Error> {
         match work {
             Work::Generate(request) => match &mut self.generator {
-                Some(generator) => generator.submit(id, request, &self.prompts),
+                Some(generator) => generator.submit(id, request, &self.prompts, self.vision.as_mut()),
                 None => Err(writes_nothing()),
             },
             Work::Embed(_) if self.facts.ranks => {
@@ -183,7 +192,7 @@ impl Model for GgufModel {
         let mut worked = self.replies.step(emit);
         let mut more = false;
         if let Some(generator) = &mut self.generator {
-            let progress = generator.step(emit);
+            let progress = generator.step(emit, self.vision.as_mut());
             worked |= progress.worked;
             more |= progress.more;
         }

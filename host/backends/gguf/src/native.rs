@@ -168,7 +168,10 @@ thread_local! {
 /// Sends llama.cpp's warnings and errors to standard error and drops the rest of its log.
 pub(crate) fn quiet_log() {
     // SAFETY: `log` lives as long as the program, has the signature that llama.cpp calls, and uses no user data.
-    unsafe { sys::llama_log_set(Some(log), ptr::null_mut()) };
+    unsafe {
+        sys::llama_log_set(Some(log), ptr::null_mut());
+        sys::mtmd_helper_log_set(Some(log), ptr::null_mut());
+    }
 }
 
 /// Runs `work` and returns what llama.cpp logged as errors on this thread meanwhile, which is then not printed.

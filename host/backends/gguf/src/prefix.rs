@@ -12,6 +12,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use crate::adapters::Applied;
 use crate::pace::MOST_PROMPT;
+use crate::vision::{Placed, whole};
 
 /// Tokens that are worth keeping and finding again. Reading fewer takes no longer than a copy, and short prompts stay
 /// independent of what was asked before.
@@ -30,16 +31,24 @@ pub(crate) struct Wanted<'a> {
     pub(crate) applied: Applied,
     /// Only what was read as it is read from the start will do.
     pub(crate) exact: bool,
+    /// The images among them.
+    pub(crate) images: &'a [Placed],
 }
 
 impl Wanted<'_> {
     /// How many tokens of these are of use, of which so many are whole blocks.
     fn known(&self, tokens: &[LlamaToken], blocks: usize, applied: Applied) -> usize {
-        match common(tokens, self.prompt) {
+        let known = match common(tokens, self.prompt) {
             _ if applied != self.applied => 0,
             known if self.exact => known.min(blocks) / BLOCK * BLOCK,
             known => known,
-        }
+        };
+        self.whole(known)
+    }
+
+    /// How many of so many tokens are of use, since images are read as a whole.
+    pub(crate) fn whole(&self, tokens: usize) -> usize {
+        whole(self.images, tokens)
     }
 }
 
@@ -230,7 +239,9 @@ impl Prefixes {
             .kept
             .iter()
             .enumerate()
-            .filter(|(_, kept)| !kept.saved && kept.applied.is_none() && kept.tokens.len() >= least);
+            .filter(|(_, kept)| !kept.saved && kept.applied.is_none() && kept.tokens.len() >= least)
+            // What stands for an image means something in this process only.
+            .filter(|(_, kept)| kept.tokens.iter().all(|token| token.0 >= 0));
         worth.max_by_key(|(_, kept)| kept.since).map(|(sequence, _)| sequence)
     }
 
@@ -269,7 +280,7 @@ mod tests {
     }
 
     fn wanted(prompt: &[LlamaToken], applied: Applied) -> Wanted<'_> {
-        Wanted { prompt, applied, exact: false }
+        Wanted { prompt, applied, exact: false, images: &[] }
     }
 
     fn place(sequence: usize, source: Source) -> Option<Place> {

@@ -7,12 +7,15 @@ use crate::adapters::Applied;
 use crate::answer::Answer;
 use crate::prefix::Busy;
 use crate::sample::Chooser;
+use crate::vision::{Placed, position};
 
 /// A request that was accepted.
 pub(crate) struct Job {
     pub(crate) id: u64,
     /// The prompt, and behind it what was answered so far.
     pub(crate) tokens: Vec<LlamaToken>,
+    /// The images of the prompt.
+    pub(crate) images: Vec<Placed>,
     /// Tokens of the prompt.
     pub(crate) prompt: u32,
     /// Tokens that the answer may have.
@@ -66,6 +69,23 @@ impl Slot {
     /// Tokens of the prompt that are left to read.
     pub(crate) fn unread(&self) -> u32 {
         self.job.prompt.saturating_sub(u32::try_from(self.fed).unwrap_or(u32::MAX))
+    }
+
+    /// How many of them come before the next image.
+    pub(crate) fn readable(&self) -> u32 {
+        let next = self.job.images.iter().find(|image| image.at >= self.fed);
+        let left = next.and_then(|image| u32::try_from(image.at - self.fed).ok());
+        left.map_or(self.unread(), |left| left.min(self.unread()))
+    }
+
+    /// The image that is to be read next.
+    pub(crate) fn image(&self) -> Option<&Placed> {
+        self.job.images.iter().find(|image| image.at == self.fed).filter(|_| self.leader.is_none())
+    }
+
+    /// The position of one of its tokens.
+    pub(crate) fn position(&self, at: usize) -> i32 {
+        i32::try_from(position(&self.job.images, at)).unwrap_or(i32::MAX)
     }
 
     pub(crate) fn busy(&self) -> Busy<'_> {

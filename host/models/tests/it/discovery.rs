@@ -264,6 +264,89 @@ fn accessories_are_not_models() {
     assert!(place.models().open(&place.path("models/lora.gguf")).is_err());
 }
 
+/// A projector whose vectors are as long as this.
+fn eye(width: u32) -> Vec<u8> {
+    Gguf::start(0, 2).text("general.architecture", "clip").number("clip.vision.projection_dim", width).data(0)
+}
+
+/// A chat model whose vectors are as long as this.
+fn reader(width: u32) -> Vec<u8> {
+    Gguf::start(0, 3)
+        .text("general.architecture", "llama")
+        .text("tokenizer.chat_template", "{{ messages }}")
+        .number("llama.embedding_length", width)
+        .data(0)
+}
+
+#[test]
+fn projectors_belong_to_the_models_beside_them() {
+    let place = Place::new();
+    place.write("models/one/seer-4b-it-Q4_K_M.gguf", reader(64));
+    place.write("models/one/seer-4b-it-Q8_0.gguf", reader(64));
+    place.write("models/one/mmproj-model-f16.gguf", eye(64));
+    place.write("models/flat/fox-7b.gguf", reader(64));
+    place.write("models/flat/owl-7b-instruct.gguf", reader(64));
+    place.write("models/flat/owl-70b.gguf", reader(96));
+    place.write("models/flat/bear.gguf", reader(64));
+    place.write("models/flat/mmproj-Owl-7B-f16.gguf", eye(64));
+    place.write("models/flat/mmproj-fox-f16.gguf", eye(64));
+    place.write("models/other/blind.gguf", reader(64));
+    place.hub_model("org--gazer", "aaaa", "gazer.gguf", &reader(32));
+    place.hub_model("org--gazer", "aaaa", "mmproj-BF16.gguf", &eye(32));
+    let listing = place.list();
+    assert_eq!(listing.problems, []);
+    let eyes: Vec<_> = listing
+        .models
+        .iter()
+        .map(|model| {
+            let eye = model
+                .projector
+                .as_ref()
+                .map(|projector| projector.path.file_name().expect("a file").to_string_lossy().into_owned());
+            (model.name.as_str(), eye)
+        })
+        .collect();
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(
+        eyes,
+        [
+            ("flat/bear", None),
+            ("flat/fox-7b", named("mmproj-fox-f16.gguf")),
+            ("flat/owl-70b", None),
+            ("flat/owl-7b-instruct", named("mmproj-Owl-7B-f16.gguf")),
+            ("one/seer-4b-it-Q4_K_M", named("mmproj-model-f16.gguf")),
+            ("one/seer-4b-it-Q8_0", named("mmproj-model-f16.gguf")),
+            ("org/gazer/gazer", named("blob-aaaa-mmproj-BF16.gguf")),
+            ("other/blind", None),
+        ]
+    );
+
+    // A model that is named by its file sees with the same, and one that is found by name notices when it is gone.
+    let models = place.models();
+    let opened = models.open(&place.path("models/flat/fox-7b.gguf")).expect("opened");
+    let found = models.find("flat/fox-7b").expect("found");
+    assert_eq!(opened.projector, found.projector);
+    assert!(found.projector.is_some_and(|projector| projector.size > 0));
+    fs::remove_file(place.path("models/flat/mmproj-fox-f16.gguf")).expect("removed");
+    assert_eq!(models.find("flat/fox-7b").expect("found").projector, None);
+}
+
+#[test]
+fn any_projector_that_fits_can_be_taken() {
+    let place = Place::new();
+    place.write("models/blind.gguf", reader(64));
+    let (fitting, other) = (place.write("eyes/a.gguf", eye(64)), place.write("eyes/b.gguf", eye(32)));
+    let mut model = place.models().find("blind").expect("found");
+    let error = model.see_with(&other).expect_err("another length").to_string();
+    assert!(error.contains("vectors of 32 numbers, but the model's have 64"), "{error}");
+    let error = model.see_with(&place.path("models/blind.gguf")).expect_err("no projector").to_string();
+    assert!(error.contains("no projector for images"), "{error}");
+    assert!(model.see_with(&place.path("nothing.gguf")).is_err());
+    assert_eq!(model.projector, None);
+    model.see_with(&fitting).expect("it fits");
+    assert_eq!(model.projector.map(|projector| projector.path), fitting.canonicalize().ok());
+}
+
 #[test]
 fn adapters_are_listed_apart_and_fit_their_family() {
     let place = Place::new();

@@ -11,7 +11,8 @@ pub(crate) struct File {
     tensors: u64,
     table: Vec<u8>,
     data: Vec<u8>,
-    random: u64,
+    /// Which numbers at random come next.
+    pub(crate) random: u64,
     /// How great numbers at random are.
     size: f32,
 }
@@ -31,6 +32,10 @@ impl File {
 
     pub(crate) fn number(&mut self, key: &str, value: u32) {
         self.key(key, 4, &value.to_le_bytes());
+    }
+
+    pub(crate) fn float(&mut self, key: &str, value: f32) {
+        self.key(key, 6, &value.to_le_bytes());
     }
 
     pub(crate) fn text(&mut self, key: &str, value: &str) {
@@ -55,11 +60,6 @@ impl File {
         self.data.resize(self.data.len().next_multiple_of(32), 0);
     }
 
-    /// Goes on to other numbers at random.
-    pub(crate) fn skip(&mut self) {
-        self.random = self.random.wrapping_add(7_919);
-    }
-
     pub(crate) fn write(self, path: &Path) {
         let mut bytes = b"GGUF\x03\0\0\0".to_vec();
         bytes.extend(self.tensors.to_le_bytes());
@@ -70,6 +70,15 @@ impl File {
         bytes.extend(self.data);
         fs::write(path, bytes).unwrap();
     }
+}
+
+/// A list of values of one type.
+pub(crate) fn list(kind: u32, values: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let values: Vec<_> = values.into_iter().collect();
+    let mut bytes = kind.to_le_bytes().to_vec();
+    bytes.extend((values.len() as u64).to_le_bytes());
+    bytes.extend(values.concat());
+    bytes
 }
 
 pub(crate) fn text(text: &str) -> Vec<u8> {

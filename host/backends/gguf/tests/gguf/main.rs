@@ -7,6 +7,8 @@ mod constraints;
 mod embeddings;
 #[cfg(test)] // where helpers may unwrap
 mod encoder;
+#[cfg(test)] // where helpers may unwrap
+mod eyes;
 mod files;
 mod generation;
 #[cfg(test)]
@@ -20,3 +22,5 @@ mod sharing;
 mod tokens;
 #[cfg(test)] // where helpers may unwrap
 mod tools;
+#[cfg(test)] // where helpers may unwrap
+mod vision;
