@@ -64,9 +64,12 @@ test("tools, formats and biases are seen", () => {
   request.json();
   request.logitBias(7, -1);
   request.adapter("polite", 1);
+  request.message("user", "What is this?");
+  request.image(13, new Uint8Array([1, 2]));
   assert.deepEqual(inference.complete(request).toolCalls(), []);
   const [{ messages, tools, json, logitBias, adapters }] = host.requests;
-  assert.deepEqual(messages.map(({ role }) => role), ["assistant", "tool"]);
+  assert.deepEqual(messages.map(({ role }) => role), ["assistant", "tool", "user"]);
+  assert.deepEqual(messages[2].images, [{ at: 13, data: new Uint8Array([1, 2]) }]);
   assert.deepEqual({ tools, json, logitBias, adapters }, {
     tools: [{ name: "clock", description: "Tells the time", parameters: "{}" }],
     json: null,

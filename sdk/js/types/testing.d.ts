@@ -6,7 +6,13 @@ export interface Asked {
   model: string;
   prompt?: string;
   /** `calls` where the model called tools, and `call` with the result of one. */
-  messages: { role: inference.Role; content: string; calls?: inference.ToolCall[]; call?: string }[];
+  messages: {
+    role: inference.Role;
+    content: string;
+    calls?: inference.ToolCall[];
+    call?: string;
+    images?: { at: number; data: Uint8Array }[];
+  }[];
   stop: string[];
   maxTokens?: number;
   temperature?: number;

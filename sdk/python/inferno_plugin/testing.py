@@ -186,6 +186,9 @@ class _Inference:
         def adapter(self, name: str, scale: float) -> None:
             self._more("adapter", (name, scale))
 
+        def image(self, at: int, data: bytes) -> None:
+            self._more("image", (len(self.asked.messages) - 1, at, data))
+
         def logit_bias(self, token: int, bias: float) -> None:
             self._more("logit_bias", (token, bias))
 

@@ -55,8 +55,11 @@ class TestHost(unittest.TestCase):
         request = inference.Request("small")
         request.message(inference.Role.USER, "hello")
         request.max_tokens(5)
+        request.image(5, b"GIF89a")
         self.assertEqual(inference.complete(request).text(), "hello, 5")
-        self.assertEqual(host.requests, [testing.Asked("small", [("user", "hello")], [], {"max_tokens": 5})])
+        # Which message, where in it, and what.
+        options = {"max_tokens": 5, "image": [(0, 5, b"GIF89a")]}
+        self.assertEqual(host.requests, [testing.Asked("small", [("user", "hello")], [], options)])
         with self.assertRaises(AttributeError):
             request.max_token(5)
 

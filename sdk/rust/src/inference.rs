@@ -17,6 +17,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
@@ -47,6 +48,23 @@ pub struct Message {
     pub tool_calls: Vec<ToolCall>,
     /// Of a tool: the call that this is the result of.
     pub tool_call_id: Option<String>,
+    /// What is shown, in order.
+    pub images: Vec<Image>,
+}
+
+/// An image in a message. The model must have vision.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Image {
+    /// In front of which byte of the message's content it stands; its length: behind all of it.
+    pub at: usize,
+    /// The content of a PNG, JPEG, GIF, WebP or BMP file.
+    pub data: Vec<u8>,
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image").field("at", &self.at).field("bytes", &self.data.len()).finish()
+    }
 }
 
 /// A call of a tool, as the model made it.
@@ -97,7 +115,12 @@ pub enum Format {
 impl Message {
     /// A message of any role.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None, images: Vec::new() }
+    }
+
+    /// Shows an image behind what the message says so far. `data` is the content of a file.
+    pub fn show(&mut self, data: impl Into<Vec<u8>>) {
+        self.images.push(Image { at: self.content.len(), data: data.into() });
     }
 
     /// The result of a call.
@@ -135,6 +158,9 @@ impl Message {
             };
             let calls: Vec<_> = self.tool_calls.iter().map(call).collect();
             request.calls(&self.content, &calls);
+        }
+        for Image { at, data } in &self.images {
+            request.image(u32::try_from(*at).unwrap_or(u32::MAX), data);
         }
     }
 }

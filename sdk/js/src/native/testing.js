@@ -85,6 +85,9 @@ function model(answer, requests) {
     tool(name, description, parameters) {
       (this.asked.tools ??= []).push({ name, description, parameters });
     }
+    image(at, data) {
+      (this.asked.messages.at(-1).images ??= []).push({ at, data });
+    }
     adapter(name, scale) {
       (this.asked.adapters ??= []).push({ name, scale });
     }

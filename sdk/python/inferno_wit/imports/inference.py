@@ -254,6 +254,13 @@ class Request:
         Applies a low-rank adapter (LoRA) of this name, this strongly; 1 is as it was trained.
         """
         raise NotImplementedError
+    def image(self, at: int, data: bytes) -> None:
+        """
+        Puts an image into the message that was appended last, in front of this byte of its content (its length: behind
+        all of it), and behind images that were put in before. `data` is the content of a PNG, JPEG, GIF, WebP or BMP file.
+        The model must have vision.
+        """
+        raise NotImplementedError
     def __enter__(self) -> Self:
         """Returns self"""
         return self

@@ -1,8 +1,9 @@
 //! Requests that plugins put together, piece by piece.
 
-use inferno_inference::{Constraint, Generate, Input, Message, Sampling, Tool};
-use serde::Serialize;
+use inferno_inference::{Constraint, Generate, Image, Input, Message, Sampling, Tool};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -29,9 +30,19 @@ pub struct Request {
     tools: Vec<RawTool>,
     tool_choice: inferno_inference::ToolChoice,
     adapters: Vec<(String, f32)>,
+    #[serde(serialize_with = "digests", skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Image>,
+    /// An image came before any message.
+    #[serde(skip)]
+    stray: bool,
     /// Bytes that the plugin has put in, as [`State::hold`] counts them.
     #[serde(skip)]
     held: usize,
+}
+
+/// Images as tapes know them.
+fn digests<S: Serializer>(images: &[Image], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(images.iter().map(|Image(data)| format!("sha256:{:x}", Sha256::digest(data))))
 }
 
 /// A tool whose schema was not read yet.
@@ -108,6 +119,11 @@ impl State {
 
     /// The request as the model's side knows it, or what is wrong with it.
     pub(super) fn ready(&self, request: Request) -> Result<(String, Generate), Error> {
+        if request.stray {
+            return Err(invalid(
+                "the request has an image that stands in no message: append the message first",
+            ));
+        }
         let input = match (request.prompt, request.messages.is_empty()) {
             (Some(prompt), true) => Input::Prompt(prompt),
             (None, false) => Input::Chat(request.messages),
@@ -139,6 +155,7 @@ impl State {
             tools: request.tools.into_iter().map(RawTool::read).collect::<Result<_, _>>()?,
             tool_choice: request.tool_choice,
             adapters: request.adapters,
+            images: request.images,
             ..Generate::new(input)
         };
         Ok((request.model, generate))
@@ -293,6 +310,18 @@ impl inference::HostRequest for State {
         let bytes = name.len() + size_of::<(String, f32)>();
         let request = self.fill(&request, bytes)?;
         request.adapters.push((name, scale));
+        Ok(())
+    }
+
+    fn image(&mut self, request: Resource<Request>, at: u32, data: Vec<u8>) -> Result<()> {
+        let request = self.fill(&request, data.len() + size_of::<Image>())?;
+        match request.messages.last_mut() {
+            Some(message) => {
+                message.images.push(at as usize);
+                request.images.push(Image(data));
+            }
+            None => request.stray = true,
+        }
         Ok(())
     }
 
