@@ -30,6 +30,8 @@ pub(crate) struct Checkpoint {
     /// How many records the run takes from its sources, if not all.
     pub(crate) limit: Option<u64>,
     pub(crate) sources: BTreeMap<String, SourceState>,
+    /// Which source is next.
+    pub(crate) turn: usize,
     pub(crate) steps: BTreeMap<String, StepState>,
     /// What `commit` of each sink gave.
     pub(crate) sinks: BTreeMap<String, Value>,
@@ -103,6 +105,7 @@ impl Checkpoint {
             written: now,
             limit,
             sources: BTreeMap::new(),
+            turn: 0,
             steps: BTreeMap::new(),
             sinks: BTreeMap::new(),
             dead: 0,

@@ -18,10 +18,13 @@ use crate::models::Models;
 use crate::node::{Progress, Pull, Pulled, Room};
 use crate::plan::{Made, Plan, Work};
 use crate::record::Record;
+use crate::session::Tools;
 
 mod deliver;
 mod turns;
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;
 
@@ -48,8 +51,15 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// Who wants to know how far a run is.
 pub(crate) trait Observer {
-    /// Called after each batch.
-    fn tick(&mut self, report: &Report);
+    /// Called after each batch; how far it is can be asked for.
+    fn tick(&mut self, report: &dyn Fn() -> Report);
+}
+
+/// Nobody does.
+pub(crate) struct Unwatched;
+
+impl Observer for Unwatched {
+    fn tick(&mut self, _: &dyn Fn() -> Report) {}
 }
 
 /// How far a run is.
@@ -59,13 +69,10 @@ pub(crate) struct Report {
     pub(crate) counts: Vec<(String, Counts)>,
     /// Of all sources together.
     pub(crate) progress: Progress,
-}
-
-impl Report {
-    /// Records that were read.
-    pub(crate) fn read(&self, sources: &[String]) -> u64 {
-        self.counts.iter().filter(|(name, _)| sources.contains(name)).map(|(_, counts)| counts.taken).sum()
-    }
+    /// How many records were read.
+    pub(crate) records: u64,
+    /// Calls of models in this run: those that were made, and those that were answered before.
+    pub(crate) calls: (u64, u64),
 }
 
 /// A node of a run.
@@ -97,7 +104,12 @@ pub(crate) struct Run {
     bytes: usize,
     /// Records that may still be taken.
     left: Option<u64>,
+    /// Sees what each node hands on.
+    pub(crate) trace: Option<Trace>,
 }
+
+/// Sees what each node hands on.
+pub(crate) type Trace = Box<dyn FnMut(&str, &[Record])>;
 
 impl Run {
     /// Gets ready to run from the beginning, or from a checkpoint.
@@ -105,10 +117,10 @@ impl Run {
         plan: Plan,
         settings: Settings,
         from: Option<Checkpoint>,
-        disk: Rc<dyn Disk>,
-        host: Rc<dyn Host>,
+        tools: &Tools,
     ) -> Result<Self, Error> {
-        let turns = Turns::new(&plan)?;
+        let Tools { disk, host } = tools.clone();
+        let mut turns = Turns::new(&plan)?;
         let checkpoint = match from {
             Some(checkpoint) => checkpoint,
             None => {
@@ -117,6 +129,7 @@ impl Run {
                 Checkpoint::new(digests.collect(), settings.limit, now())
             }
         };
+        turns.next = checkpoint.turn;
         let dead = DeadLetters::start(disk.clone(), settings.dead.clone(), checkpoint.dead)?;
         let mut nodes: Vec<_> = plan.nodes.into_iter().map(Running::new).collect();
         for at in 0..nodes.len() {
@@ -131,8 +144,21 @@ impl Run {
         let left = settings.limit.map(|limit| limit.saturating_sub(taken));
         let (order, models, last) = (plan.order, plan.models, Instant::now());
         let bytes = 0;
-        let mut run =
-            Self { nodes, order, turns, settings, disk, host, models, checkpoint, dead, last, bytes, left };
+        let mut run = Self {
+            nodes,
+            order,
+            turns,
+            settings,
+            disk,
+            host,
+            models,
+            checkpoint,
+            dead,
+            last,
+            bytes,
+            left,
+            trace: None,
+        };
         if run.checkpoint.sinks.is_empty() {
             // What the sinks have begun is part of the run from here on.
             run.save(Phase::Running)?;
@@ -144,7 +170,7 @@ impl Run {
     pub(crate) fn go(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         if self.checkpoint.phase == Phase::Running {
             while self.advance()? {
-                observer.tick(&self.report());
+                observer.tick(&|| self.report());
                 if self.is_time() {
                     self.save(Phase::Running)?;
                 }
@@ -159,7 +185,7 @@ impl Run {
         self.checkpoint.phase = Phase::Done;
         self.checkpoint.written = now();
         self.checkpoint.write(&self.settings.state, self.disk.as_ref())?;
-        observer.tick(&self.report());
+        observer.tick(&|| self.report());
         Ok(())
     }
 
@@ -249,6 +275,7 @@ impl Run {
         for node in &mut self.nodes {
             node.commit(next)?;
         }
+        next.turn = self.turns.next;
         next.dead = self.dead.commit()?;
         self.models.sync()?;
         next.phase = phase;
@@ -262,6 +289,11 @@ impl Run {
         Ok(())
     }
 
+    /// How many records the sources gave.
+    fn taken(&self) -> u64 {
+        self.nodes.iter().filter(|node| node.is_source()).map(|node| node.counts.taken).sum()
+    }
+
     /// How far it is.
     pub(crate) fn report(&self) -> Report {
         let counts = self.nodes.iter().map(|node| (node.made.name.clone(), node.counts)).collect();
@@ -270,7 +302,12 @@ impl Run {
             done: a.done + b.done,
             total: a.total.zip(b.total).map(|(a, b)| a + b),
         });
-        Report { counts, progress: sum.unwrap_or_default() }
+        Report {
+            counts,
+            progress: sum.unwrap_or_default(),
+            records: self.taken(),
+            calls: self.models.calls(),
+        }
     }
 }
 

@@ -106,8 +106,7 @@ const COMMON: [&str; 5] = ["name", "use", "from", "retry", "on_error"];
 pub(crate) fn parse<'i>(text: &'i str, stem: &str) -> Result<File<'i>, Error> {
     let mut top = Table::from(DeTable::parse(text)?);
     top.check_names(&["pipeline", "source", "step", "sink", "test"], "a table of a pipeline file")?;
-    let mut settings: Settings =
-        top.take_table("pipeline")?.map_or_else(|| Ok(Settings::default()), Table::read)?;
+    let mut settings = top.take_table("pipeline")?.map_or_else(|| Ok(Settings::default()), settings)?;
     settings.name.get_or_insert_with(|| Spanned::new(0..0, stem.to_owned()));
     settings.check()?;
     let mut named = Vec::new();
@@ -118,6 +117,17 @@ pub(crate) fn parse<'i>(text: &'i str, stem: &str) -> Result<File<'i>, Error> {
     }
     let nodes = graph::connect(named)?;
     Ok(File { settings, nodes, tests: top.take_tables("test")? })
+}
+
+fn settings(table: Table<'_>) -> Result<Settings, Error> {
+    if let (Some(span), Some(when)) = (table.key_span("schedule"), table.get("schedule")) {
+        let when = when.get_ref().as_str().unwrap_or("0 2 * * *");
+        let line = format!("inferno batch-queue create --schedule {when:?} -- pipeline run FILE");
+        return Err(Error::new("when a pipeline runs is not up to its file")
+            .hint(format!("have the queue run it: {line}"))
+            .at(span));
+    }
+    table.read("a field of [pipeline]")
 }
 
 fn node<'i>(part: Part, mut table: Table<'i>) -> Result<Named<'i>, Error> {

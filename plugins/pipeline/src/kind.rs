@@ -51,7 +51,7 @@ impl Entry<dyn Source> {
             name: K::NAME,
             about: K::ABOUT,
             schema: || schema_for!(K::Config),
-            open: |table, context| Ok(Box::new(K::open(table.read()?, context)?)),
+            open: |table, context| Ok(Box::new(open::<K>(table, context, "source")?)),
         }
     }
 }
@@ -62,7 +62,7 @@ impl Entry<dyn Step> {
             name: K::NAME,
             about: K::ABOUT,
             schema: || schema_for!(K::Config),
-            open: |table, context| Ok(Box::new(K::open(table.read()?, context)?)),
+            open: |table, context| Ok(Box::new(open::<K>(table, context, "step")?)),
         }
     }
 }
@@ -73,7 +73,12 @@ impl Entry<dyn Sink> {
             name: K::NAME,
             about: K::ABOUT,
             schema: || schema_for!(K::Config),
-            open: |table, context| Ok(Box::new(K::open(table.read()?, context)?)),
+            open: |table, context| Ok(Box::new(open::<K>(table, context, "sink")?)),
         }
     }
+}
+
+fn open<K: Kind>(table: Table<'_>, context: &Context, part: &str) -> Result<K, Error> {
+    let config = table.read(&format!("a field of the {part} `{}`", K::NAME))?;
+    K::open(config, context)
 }

@@ -11,6 +11,8 @@
 //! | [`engine`] | runs a plan: batches, attempts, checkpoints |
 //! | [`checkpoint`], [`journal`], [`dead`] | what outlives the process |
 //! | [`models`], [`cache`] | models, and what they answered before |
+//! | [`session`], [`trial`] | from a file to a run, or to one that is only tried |
+//! | [`args`], [`verb`], [`report`], [`progress`] | the command line |
 //! | [`disk`], [`host`] | what is written to, and what is lent; traits, so that tests can have them fail |
 //!
 //! # Adding a kind
@@ -27,6 +29,7 @@
 //! - Whatever writes goes through [`disk::Disk`], whatever is lent through [`host::Host`], models through
 //!   [`models::Models`], which keeps what they answer.
 
+mod args;
 mod cache;
 mod checkpoint;
 mod dead;
@@ -40,7 +43,45 @@ mod kind;
 mod models;
 mod node;
 mod plan;
+mod progress;
 mod record;
+mod report;
 mod session;
 #[cfg(test)]
 mod testing;
+mod trial;
+mod verb;
+
+use std::io::Write as _;
+use std::rc::Rc;
+
+use clap::Parser as _;
+use inferno_sdk::command::{Command, Failure};
+
+use crate::args::Arguments;
+use crate::disk::RealDisk;
+use crate::host::Lent;
+use crate::session::Tools;
+
+/// `inferno pipeline`.
+struct Pipeline;
+
+inferno_sdk::export_command!(Pipeline);
+
+impl Command for Pipeline {
+    async fn run() -> Result<(), Failure> {
+        let arguments = match Arguments::try_parse() {
+            Ok(arguments) => arguments,
+            Err(words) => {
+                words.print()?;
+                return if words.use_stderr() { Err("".into()) } else { Ok(()) };
+            }
+        };
+        let tools = Tools { disk: Rc::new(RealDisk), host: Rc::new(Lent) };
+        verb::perform(&arguments.verb, &tools).map_err(|failed| {
+            // It was told with the line of the file that it is about.
+            let _unheard = writeln!(std::io::stderr(), "{}", failed.0.trim_end());
+            "".into()
+        })
+    }
+}

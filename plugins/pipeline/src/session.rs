@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cache::Cache;
 use crate::checkpoint::{Checkpoint, Phase};
@@ -13,6 +14,7 @@ use crate::host::Host;
 use crate::models::Models;
 use crate::node::Room;
 use crate::plan::{self, Plan, Surroundings};
+use crate::trial::Trial;
 
 /// What lends a hand to every verb.
 #[derive(Clone)]
@@ -59,8 +61,18 @@ impl Script {
         self.path.parent().map_or_else(PathBuf::new, Path::to_owned)
     }
 
+    /// Where its dead letters are.
+    pub(crate) fn dead(&self, file: &File<'_>) -> PathBuf {
+        self.folder().join(format!("{}.dead.jsonl", file.settings.name()))
+    }
+
+    /// The folder of the state of its runs.
+    pub(crate) fn run_state(&self, file: &File<'_>) -> PathBuf {
+        self.state(file).join("run")
+    }
+
     /// The folder of all that is kept of this pipeline.
-    pub(crate) fn state(&self, file: &File<'_>) -> PathBuf {
+    fn state(&self, file: &File<'_>) -> PathBuf {
         self.folder().join(".inferno").join(file.settings.name())
     }
 
@@ -73,17 +85,30 @@ impl Script {
         Ok(Rc::new(Models::new(tools.host.clone(), cache, parallel)))
     }
 
-    /// Makes the nodes.
-    pub(crate) fn plan(&self, file: &File<'_>, options: Options, tools: &Tools) -> Result<Plan, Error> {
+    /// Makes the nodes, whose own files are in the folder `state`.
+    pub(crate) fn plan(
+        &self,
+        file: &File<'_>,
+        options: Options,
+        tools: &Tools,
+        state: &Path,
+    ) -> Result<Plan, Error> {
         let around = Surroundings {
             folder: self.folder(),
-            state: self.state(file).join("run"),
+            state: state.to_owned(),
             disk: tools.disk.clone(),
             host: tools.host.clone(),
             models: self.models(file, options, tools)?,
             watch: options.watch,
         };
         plan::make(file, &around)
+    }
+
+    /// Checks all that can be checked without an effect.
+    pub(crate) fn validate(&self, tools: &Tools) -> Result<Plan, Error> {
+        let file = self.parse()?;
+        let options = Options { no_cache: true, ..Options::default() };
+        self.plan(&file, options, tools, &self.run_state(&file))
     }
 
     /// Runs it, from where the last run stopped if it did not come to its end.
@@ -94,20 +119,46 @@ impl Script {
         observer: &mut dyn Observer,
     ) -> Result<Report, Error> {
         let file = self.parse()?;
-        let plan = self.plan(&file, options, tools)?;
-        let state = self.state(&file).join("run");
+        let state = self.run_state(&file);
+        let plan = self.plan(&file, options, tools, &state)?;
         let from = if options.fresh { None } else { go_on(&state, &plan, options)? };
-        let settings = engine::Settings {
-            room: Room { records: file.settings.batch.get(), bytes: file.settings.batch_bytes.get() },
-            checkpoint: file.settings.checkpoint.0,
-            limit: from.as_ref().map_or(options.limit, |from| from.limit),
-            dead: self.folder().join(format!("{}.dead.jsonl", file.settings.name())),
-            state,
-        };
-        let mut run = Run::start(plan, settings, from, tools.disk.clone(), tools.host.clone())?;
+        let limit = from.as_ref().map_or(options.limit, |from| from.limit);
+        let settings = settings(&file, limit, state, self.dead(&file));
+        let mut run = Run::start(plan, settings, from, tools)?;
         run.go(observer)?;
         Ok(run.report())
     }
+
+    /// Runs it without an effect: what would be written goes nowhere, or to whoever tries it.
+    pub(crate) fn attempt(
+        &self,
+        options: Options,
+        tools: &Tools,
+        mut trial: Trial,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, Error> {
+        let file = self.parse()?;
+        // Steps may need files of their own all the same.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+        let state = self.state(&file).join(format!("try-{now}"));
+        let mut plan = self.plan(&file, options, tools, &state)?;
+        trial.take_part(&mut plan);
+        let settings = settings(&file, options.limit, state.clone(), state.join("dead.jsonl"));
+        let result = Run::start(plan, settings, None, tools).and_then(|mut run| {
+            run.trace = trial.trace.take();
+            run.go(observer)?;
+            Ok(run.report())
+        });
+        let removed = tools.disk.remove_folder(&state);
+        let report = result?;
+        removed.map_err(|error| Error::file("remove", &state, &error))?;
+        Ok(report)
+    }
+}
+
+fn settings(file: &File<'_>, limit: Option<u64>, state: PathBuf, dead: PathBuf) -> engine::Settings {
+    let room = Room { records: file.settings.batch.get(), bytes: file.settings.batch_bytes.get() };
+    engine::Settings { room, checkpoint: file.settings.checkpoint.0, limit, state, dead }
 }
 
 /// The checkpoint to go on from, if there is one.

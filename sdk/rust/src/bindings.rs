@@ -58,6 +58,14 @@ role!(
     ["inferno:host/types@0.1.0": types]
 );
 role!(
+    command,
+    "package inferno:sdk-command; world command { export wasi:cli/run@0.3.0; }",
+    "inferno:sdk-command/command",
+    "export_command_world",
+    "inferno_sdk::bindings::command",
+    []
+);
+role!(
     converter,
     "package inferno:sdk-converter; world converter { export inferno:plugin/converter@0.1.0; }",
     "inferno:sdk-converter/converter",

@@ -5,7 +5,7 @@
 //! | role | does | how |
 //! |---|---|---|
 //! | [`http`] | answers requests under the paths that the manifest names | [`http::Handler`], [`export_http!`] |
-//! | [`command`] | is a verb of the command line | a program's `main` |
+//! | [`command`] | is a verb of the command line | a program's `main`, or [`command::Command`], [`export_command!`] |
 //! | [`filter`] | sees and changes the requests and answers of http plugins, each streamed chunk too | [`filter::Filter`], [`export_filter!`] |
 //! | [`step`] | works on the records of a pipeline | [`step::Step`], [`export_step!`] |
 //! | [`judge`] | scores answers of a model | [`judge::Judge`], [`export_judge!`] |
@@ -77,6 +77,7 @@
 //! | [`models`] | the installed models, and those in memory | `models = true` |
 //! | [`models::load`], [`models::unload`] | which models are in memory, and for how long | `model_control = true` |
 //! | [`kv`] | small durable values, for each plugin and tenant apart | `kv = true` |
+//! | [`jobs`] | runs of its own command for later | `jobs = true` |
 //! | [`plugins`] | steps and judges of other plugins | `plugins = ["acme-*"]` |
 //! | [`quota`] | budgets that the user set, reserved and settled | `quota = ["NAME"]` |
 //! | [`secrets`] | secrets that the user keeps | `secrets = ["NAME"]` |
@@ -110,6 +111,7 @@ pub mod filter;
 pub mod http;
 pub mod inference;
 pub mod json;
+pub mod jobs;
 pub mod judge;
 pub mod kv;
 pub mod log;

@@ -22,6 +22,9 @@ impl Run {
     /// Hands what a node gave to all who take from it, no more at a time than there is room for.
     pub(super) fn pass_on(&mut self, at: usize, records: Vec<Record>) -> Result<(), Error> {
         self.nodes[at].counts.passed += records.len() as u64;
+        if let Some(trace) = &mut self.trace {
+            trace(&self.nodes[at].made.name, &records);
+        }
         let mut batch = Vec::new();
         let mut bytes = 0;
         for record in records {

@@ -7,7 +7,7 @@ use crate::plan::{Plan, Work};
 pub(super) struct Turns {
     /// Each source, with the sources that have to end before it.
     sources: Vec<(usize, Vec<usize>)>,
-    next: usize,
+    pub(super) next: usize,
 }
 
 impl Turns {

@@ -27,9 +27,6 @@ pub(crate) struct Settings {
     pub(crate) parallel: NonZero<usize>,
     /// How often what is done is made durable; `0s`: after each batch.
     pub(crate) checkpoint: Span,
-    /// When it runs, as in `0 2 * * *`.
-    #[schemars(with = "Option<String>")]
-    pub(crate) schedule: Option<Spanned<String>>,
 }
 
 impl Default for Settings {
@@ -41,7 +38,6 @@ impl Default for Settings {
             batch_bytes: NonZero::new(1 << 20).unwrap_or(NonZero::<usize>::MIN),
             parallel: NonZero::<usize>::MIN,
             checkpoint: Span(Duration::from_secs(1)),
-            schedule: None,
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use schemars::{JsonSchema, schema_for};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -27,6 +26,11 @@ impl<'i> From<Spanned<DeTable<'i>>> for Table<'i> {
 impl<'i> Table<'i> {
     pub(crate) fn get(&self, key: &str) -> Option<&Spanned<DeValue<'i>>> {
         self.map.get(key)
+    }
+
+    /// Where a key is.
+    pub(crate) fn key_span(&self, key: &str) -> Option<Range<usize>> {
+        self.map.get_key_value(key).map(|(key, _)| key.span())
     }
 
     /// Takes a table out of this one.
@@ -65,12 +69,12 @@ impl<'i> Table<'i> {
             .at(key.span()))
     }
 
-    /// The table as a type whose fields are known.
-    pub(crate) fn read<T: DeserializeOwned + JsonSchema>(self) -> Result<T, Error> {
+    /// The table as a type whose fields are known; `what` is as in [`Self::check_names`].
+    pub(crate) fn read<T: DeserializeOwned + JsonSchema>(self, what: &str) -> Result<T, Error> {
         let schema = schema_for!(T);
         if let Some(properties) = schema.get("properties").and_then(|value| value.as_object()) {
             let known: Vec<_> = properties.keys().map(String::as_str).collect();
-            self.check_names(&known, "known here")?;
+            self.check_names(&known, what)?;
         }
         self.deserialize()
     }

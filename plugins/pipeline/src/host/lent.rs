@@ -1,8 +1,11 @@
 //! What the host really lends.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use inferno_sdk::inference::{self, Request};
+use futures::{StreamExt as _, stream};
+use inferno_sdk::command;
+use inferno_sdk::inference::{self, Completion, End, Request};
 use inferno_sdk::models::{self, Model};
 use inferno_sdk::step::{Item, Outcome};
 use inferno_sdk::{Error, plugins};
@@ -31,10 +34,16 @@ impl Host for Lent {
         Ok(format!("{name} {size_bytes} {modified} {details:?}"))
     }
 
-    fn complete(&self, requests: Vec<Request>, _: usize, mut done: Done) {
-        for (number, request) in requests.iter().enumerate() {
-            done(number, inference::complete(request));
-        }
+    fn complete(&self, requests: Vec<Request>, parallel: usize, done: Done) {
+        command::wait(async move {
+            let numbered = requests.into_iter().enumerate();
+            let answers = numbered.map(|(number, request)| async move { (number, answer(&request).await) });
+            let mut answers = pin!(stream::iter(answers).buffer_unordered(parallel.max(1)));
+            let mut done = done;
+            while let Some((number, answer)) = answers.next().await {
+                done(number, answer);
+            }
+        });
     }
 
     fn embed(&self, model: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
@@ -48,6 +57,17 @@ impl Host for Lent {
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
     }
+}
+
+/// A whole answer, while others are on their way.
+async fn answer(request: &Request) -> Result<Completion, Error> {
+    let mut generation = inference::generate(request).await?;
+    let mut text = String::new();
+    while let Some(piece) = generation.next().await {
+        text.push_str(&piece);
+    }
+    let End { finish, usage } = generation.end().await?;
+    Ok(Completion { text, tool_calls: Vec::new(), choices: Vec::new(), finish, usage })
 }
 
 struct Hired(plugins::Step);
