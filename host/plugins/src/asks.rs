@@ -9,6 +9,7 @@ mod inference;
 mod list;
 mod sites;
 mod switch;
+mod workdir;
 
 use inferno_sandbox::{Capabilities, Manifest};
 use serde::Serialize;
@@ -21,6 +22,7 @@ use files::Files;
 use inference::Inference;
 use list::List;
 use switch::Switch;
+use workdir::Workdir;
 
 /// One thing that a plugin asks for. All text in it is harmless to show.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -93,6 +95,20 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
         sentence: "keep small values between calls, apart for each tenant",
         never: "keep values between calls",
     },
+    &Switch {
+        key: "jobs",
+        interfaces: &["inferno:host/jobs"],
+        sentence: "run its own command later, while you may be away",
+        never: "run by itself later",
+    },
+    &Switch {
+        key: "data",
+        // As for folders, importing wasi:filesystem says nothing.
+        interfaces: &[],
+        sentence: "keep files in a folder of its own, apart for each tenant",
+        never: "keep files of its own",
+    },
+    &Workdir,
     &Files,
     &List {
         key: "http",
@@ -213,10 +229,11 @@ mod tests {
         assert_eq!(described, known, "add a Kind for each capability of the sandbox");
     }
 
-    const ALL: &str = "inference = { models = ['a-*', 'b'], tokens_per_call = 5 }\nkv = true\nmodels = true\n\
+    const ALL: &str = "inference = { models = ['a-*', 'b'], tokens_per_call = 5 }\nkv = true\ndata = true\nmodels = true\n\
         files = [{ path = '/dict', access = 'read', why = 'words' }, { path = '/out', access = 'write' }]\n\
+        workdir = { access = 'write', why = 'your pipelines' }\n\
         http = ['https://api.example.com', 'https://*.example.org']\nsecrets = ['TOKEN']\nquota = ['daily']\n\
-        plugins = ['acme-*', '*']\n[why]\nkv = \"to\\u001b remember\"";
+        plugins = ['acme-*', '*']\n[why]\nkv = \"to\\u001b remember\"\ndata = 'its index'";
 
     #[test]
     fn asks_one_at_a_time() {
@@ -230,6 +247,8 @@ mod tests {
                 "inference=b: run the model \"b\", for at most 5 tokens per request",
                 "models: see which models are installed",
                 "kv: keep small values between calls, apart for each tenant",
+                "data: keep files in a folder of its own, apart for each tenant",
+                "workdir=write: read, make, change and remove the files of the folder in which you run it",
                 "files=/dict=FOLDER:ro: read the files of a folder that you name, which it sees as \"/dict\"",
                 "files=/out=FOLDER:rw: read, make, change and remove files in a folder that you name, which it sees as \"/out\"",
                 "http=https://api.example.com: send requests to https://api.example.com",
@@ -241,8 +260,10 @@ mod tests {
             ]
         );
         assert_eq!(asks[3].why.as_deref(), Some("to\\u{1b} remember"));
-        assert_eq!((asks[4].why.as_deref(), asks[4].needs_folder), (Some("words"), true));
-        assert_eq!(asks[5].why, None);
+        assert_eq!(asks[4].why.as_deref(), Some("its index"));
+        assert_eq!((asks[5].why.as_deref(), asks[5].needs_folder), (Some("your pipelines"), false));
+        assert_eq!((asks[6].why.as_deref(), asks[6].needs_folder), (Some("words"), true));
+        assert_eq!(asks[7].why, None);
     }
 
     #[test]

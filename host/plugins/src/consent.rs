@@ -320,6 +320,27 @@ mod tests {
     }
 
     #[test]
+    fn the_folder_of_a_command_is_read_or_written() {
+        let reads = caps("workdir = { access = 'read', why = 'x' }");
+        let (read, writes) = (caps("workdir = { access = 'read' }"), caps("workdir = { access = 'write' }"));
+        let given =
+            |asked: &Capabilities, held: &Capabilities, word: &str| grant(asked, held, &words(&[word]));
+        let nothing = Capabilities::default();
+        assert_eq!(given(&reads, &nothing, "workdir").unwrap(), read);
+        assert_eq!(given(&writes, &nothing, "workdir").unwrap(), writes);
+        assert_eq!(given(&writes, &nothing, "workdir=read").unwrap(), read);
+        assert_eq!(given(&writes, &read, "workdir=write").unwrap(), writes);
+        assert_eq!(given(&writes, &writes, "workdir=read").unwrap(), writes);
+        let error = given(&reads, &nothing, "workdir=write").unwrap_err().to_string();
+        assert!(error.contains("for reading only"), "{error}");
+        assert!(given(&reads, &nothing, "workdir=all").is_err());
+        assert!(within(&read, &writes).unwrap() && !within(&writes, &read).unwrap());
+        for word in ["workdir", "workdir=read", "workdir=write"] {
+            assert_eq!(revoke(&writes, &words(&[word])).unwrap(), nothing, "{word}");
+        }
+    }
+
+    #[test]
     fn lists_are_narrowed() {
         let asked =
             caps("http = ['https://*.a.com']\nsecrets = ['A', 'B']\nplugins = ['acme-*']\nquota = ['q']");

@@ -106,6 +106,7 @@ pub(crate) fn roles(text: &str) -> Result<BTreeSet<String>, Error> {
                     ("http", "mounts") => Some(format!("answer HTTP requests under {item}")),
                     // How refusals are worded is no power.
                     ("http", "error_body") => None,
+                    ("command", "verbs") => Some(format!("be the command `inferno {item}`")),
                     ("filter", "on_error") if item == "pass" => {
                         Some("let requests and answers pass unseen when it fails".to_owned())
                     }
@@ -172,5 +173,15 @@ mod tests {
         let open = between(filter, &filter.replace("refuse", "pass"));
         assert_eq!(open.roles_added, ["let requests and answers pass unseen when it fails"]);
         assert!(open.asks_for_more() && open.roles_removed.is_empty());
+        let command = "[roles.command]\nverbs = ['a']\n[asks]\nworkdir = { access = 'read', why = 'x' }";
+        let two = between(command, &command.replace("['a']", "['a', 'b']"));
+        assert!(two.asks_for_more());
+        assert_eq!(two.roles_added, ["be the command `inferno b`"]);
+        let writing = between(command, &command.replace("'read'", "'write'"));
+        assert_eq!(
+            writing.to_string(),
+            "+ read, make, change and remove the files of the folder in which you run it\n"
+        );
+        assert!(!between(&command.replace("'read'", "'write'"), command).asks_for_more());
     }
 }

@@ -55,6 +55,17 @@ pub struct FileUse {
     pub why: Option<String>,
 }
 
+/// The use of the folder in which the user runs the plugin as a command.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkdirUse {
+    /// What it may do there.
+    pub access: Access,
+    /// In a manifest: what for, in words for people.
+    #[serde(default)]
+    pub why: Option<String>,
+}
+
 /// Capabilities, as a manifest asks for them and as a user grants them. What is absent is denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -67,8 +78,14 @@ pub struct Capabilities {
     pub model_control: bool,
     /// Small durable values.
     pub kv: bool,
+    /// Runs of its own command for later.
+    pub jobs: bool,
+    /// A durable folder of its own, for each tenant one.
+    pub data: bool,
     /// Folders.
     pub files: Vec<FileUse>,
+    /// The folder in which it is run as a command.
+    pub workdir: Option<WorkdirUse>,
     /// Sending HTTP requests to these sites.
     pub http: Vec<Site>,
     /// Secrets of these names.
@@ -87,6 +104,7 @@ pub(crate) enum Need<'a> {
     Models,
     ModelControl,
     Kv,
+    Jobs,
     /// A request to this target.
     Http(&'a Target),
     /// The secret of this name.
@@ -105,6 +123,7 @@ impl Need<'_> {
             Self::Models => "models",
             Self::ModelControl => "model_control",
             Self::Kv => "kv",
+            Self::Jobs => "jobs",
             Self::Http(_) => "http",
             Self::Secret(_) => "secrets",
             Self::Quota(_) => "quota",
@@ -115,7 +134,7 @@ impl Need<'_> {
     /// What of it; nothing where there is nothing to choose.
     pub(crate) fn item(self) -> String {
         match self {
-            Self::Models | Self::ModelControl | Self::Kv => String::new(),
+            Self::Models | Self::ModelControl | Self::Kv | Self::Jobs => String::new(),
             Self::Http(target) => target.to_string(),
             Self::Inference(name) | Self::Secret(name) | Self::Quota(name) | Self::Plugin(name) => {
                 name.to_owned()
@@ -142,7 +161,13 @@ impl Capabilities {
             }
             lines.push_str(" }\n");
         }
-        let switches = [("models", self.models), ("model_control", self.model_control), ("kv", self.kv)];
+        let switches = [
+            ("models", self.models),
+            ("model_control", self.model_control),
+            ("kv", self.kv),
+            ("jobs", self.jobs),
+            ("data", self.data),
+        ];
         for (name, held) in switches {
             if held {
                 let _ = writeln!(lines, "{name} = true");
@@ -151,6 +176,9 @@ impl Capabilities {
         if !self.files.is_empty() {
             let uses: Vec<String> = self.files.iter().map(FileUse::to_toml).collect();
             let _ = writeln!(lines, "files = [{}]", uses.join(", "));
+        }
+        if let Some(workdir) = &self.workdir {
+            let _ = writeln!(lines, "workdir = {}", workdir.to_toml());
         }
         let sites: Vec<String> = self.http.iter().map(ToString::to_string).collect();
         let lists = [
@@ -175,6 +203,9 @@ impl Capabilities {
                 return Err(format!("files names {:?} twice", file.path));
             }
         }
+        if half == Half::Grant && self.workdir.as_ref().is_some_and(|workdir| workdir.why.is_some()) {
+            return Err("workdir has `why`; reasons belong into plugin.toml".to_owned());
+        }
         for (key, names) in [("secrets", &self.secrets), ("quota", &self.quota)] {
             if let Some(name) = names.iter().find(|name| !is_word(name)) {
                 return Err(format!("{key} has {name:?}; use 1 to 64 letters, digits and -_."));
@@ -190,6 +221,7 @@ impl Capabilities {
             Need::Models => self.models,
             Need::ModelControl => self.model_control,
             Need::Kv => self.kv,
+            Need::Jobs => self.jobs,
             Need::Http(target) => self.http.iter().any(|site| site.covers(target)),
             Need::Secret(name) => named(&self.secrets, name),
             Need::Quota(name) => named(&self.quota, name),
@@ -209,6 +241,7 @@ impl Capabilities {
             Need::Models => all.models = true,
             Need::ModelControl => all.model_control = true,
             Need::Kv => all.kv = true,
+            Need::Jobs => all.jobs = true,
             Need::Inference(model) => {
                 let inference = all
                     .inference
@@ -230,11 +263,8 @@ impl FileUse {
         if let Some(host) = &self.host {
             let _ = write!(text, ", host = {}", quoted(&host.to_string_lossy()));
         }
-        let _ = write!(text, ", access = \"{}\"", self.access.as_str());
-        if let Some(why) = &self.why {
-            let _ = write!(text, ", why = {}", quoted(why));
-        }
-        text + " }"
+        let _ = write!(text, ", access = \"{}\"{} }}", self.access.as_str(), because(self.why.as_deref()));
+        text
     }
 
     fn check(&self, half: Half) -> Result<(), String> {
@@ -267,6 +297,17 @@ impl FileUse {
     }
 }
 
+impl WorkdirUse {
+    fn to_toml(&self) -> String {
+        format!("{{ access = \"{}\"{} }}", self.access.as_str(), because(self.why.as_deref()))
+    }
+}
+
+/// A reason, as it stands behind an access.
+fn because(why: Option<&str>) -> String {
+    why.map(|why| format!(", why = {}", quoted(why))).unwrap_or_default()
+}
+
 fn is_word(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -288,7 +329,10 @@ mod tests {
 models = true
 model_control = true
 kv = true
+jobs = true
+data = true
 files = [{ path = "/docs", access = "read", why = 'to read "them"' }, { path = "/out", access = "write" }]
+workdir = { access = "write", why = "your pipelines" }
 http = ["https://api.example.com", "http://localhost:8080"]
 secrets = ["API_KEY"]
 quota = ["tokens"]
@@ -319,6 +363,7 @@ plugins = ["acme-*"]
         check(Half::Grant, &format!("files = [{{ {docs} }}]"), "files has no `host` for \"/d\"");
         check(Half::Grant, &format!("files = [{{ {docs}, host = 'x' }}]"), "files has host = \"x\"");
         check(Half::Grant, &format!("files = [{{ {docs}, host = '/x', why = 'y' }}]"), "files has `why`");
+        check(Half::Grant, "workdir = { access = 'read', why = 'y' }", "workdir has `why`");
         check(Half::Ask, "secrets = ['a b']", "secrets has \"a b\"");
         check(Half::Ask, "quota = ['']", "quota has \"\"");
     }

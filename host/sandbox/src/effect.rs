@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::ask::{Access, Capabilities, FileUse, Need, quoted};
+use crate::ask::{Access, Capabilities, FileUse, Need, WorkdirUse, quoted};
+use crate::data::DATA;
 use crate::grant::{Granted, Source};
 
 /// A refusal: what happened, and what to write where.
@@ -72,6 +73,17 @@ impl Effect {
         })
     }
 
+    /// What the plugin may do in the folder in which it is run as a command.
+    pub(crate) fn workdir(&self) -> Option<Access> {
+        let (asked, granted) = (self.asked.workdir.as_ref()?, self.granted.given.workdir.as_ref()?);
+        Some(asked.access.min(granted.access))
+    }
+
+    /// Whether it has a folder of its own.
+    pub(crate) fn data(&self) -> bool {
+        self.asked.data && self.granted.given.data
+    }
+
     /// Writes down which folders the plugin will not find: it cannot be told when it looks for them, since WASI only
     /// says that there is no such file.
     pub(crate) fn tell_missing_folders(&self) {
@@ -80,14 +92,31 @@ impl Effect {
             let host = Some(PathBuf::from("/the/folder/that/is/meant"));
             let mut granted = self.granted.given.clone();
             granted.files.push(FileUse { host, why: None, ..asked.clone() });
-            let (plugin, path) = (&self.plugin, &asked.path);
-            tracing::info!(
-                target: "inferno::denied",
-                plugin,
-                hint = self.entry(&granted),
-                "plugin \"{plugin}\" asks for a folder as {path:?}, which the user has not granted: it will find none there"
-            );
+            self.tell_missing(&format!("a folder as {:?}", asked.path), &granted);
         }
+        if self.asked.data && !self.data() {
+            let granted = Capabilities { data: true, ..self.granted.given.clone() };
+            self.tell_missing(&format!("a folder of its own as {DATA:?}"), &granted);
+        }
+    }
+
+    /// The same about the folder in which it is run as a command.
+    pub(crate) fn tell_missing_workdir(&self) {
+        if let (Some(asked), None) = (&self.asked.workdir, self.workdir()) {
+            let workdir = Some(WorkdirUse { why: None, ..asked.clone() });
+            let granted = Capabilities { workdir, ..self.granted.given.clone() };
+            self.tell_missing("the folder in which it is run", &granted);
+        }
+    }
+
+    fn tell_missing(&self, what: &str, granted: &Capabilities) {
+        let plugin = &self.plugin;
+        tracing::info!(
+            target: "inferno::denied",
+            plugin,
+            hint = self.entry(granted),
+            "plugin \"{plugin}\" asks for {what}, which the user has not granted: it will find none there"
+        );
     }
 
     /// What to write into the grants file so that all this is granted.
@@ -109,6 +138,7 @@ impl Effect {
             Need::Models => "the list of models".to_owned(),
             Need::ModelControl => "loading and unloading models".to_owned(),
             Need::Kv => "stored values (kv)".to_owned(),
+            Need::Jobs => "jobs of its own".to_owned(),
             Need::Http(target) => format!("requests to {target}"),
             Need::Secret(name) => format!("the secret {name:?}"),
             Need::Quota(name) => format!("the budget {name:?}"),

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Tape,
     /// Too many calls are at work already; later may help.
     Busy,
+    /// A command was run in a folder that cannot be lent to it, since the host keeps files of its own there.
+    Workdir,
     /// A fault of the host: the disk, the engine.
     Host,
 }
@@ -56,6 +58,7 @@ impl ErrorKind {
             Self::Chain => "chain",
             Self::Tape => "tape",
             Self::Busy => "busy",
+            Self::Workdir => "workdir",
             Self::Host => "host",
         }
     }

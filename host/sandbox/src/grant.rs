@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::ask::{Capabilities, FileUse, Half, ModelUse};
+use crate::ask::{Capabilities, FileUse, Half, ModelUse, WorkdirUse};
 use crate::error::{Error, ErrorKind};
 use crate::glob::Glob;
 use crate::package::{Origin, Package};
@@ -27,7 +27,13 @@ struct Entry {
     #[serde(default)]
     kv: bool,
     #[serde(default)]
+    jobs: bool,
+    #[serde(default)]
+    data: bool,
+    #[serde(default)]
     files: Vec<FileUse>,
+    #[serde(default)]
+    workdir: Option<WorkdirUse>,
     #[serde(default)]
     http: Vec<Site>,
     #[serde(default)]
@@ -49,13 +55,29 @@ impl Entry {
             models,
             model_control,
             kv,
+            jobs,
+            data,
             files,
+            workdir,
             http,
             secrets,
             quota,
             plugins,
         } = self.clone();
-        Capabilities { inference, models, model_control, kv, files, http, secrets, quota, plugins }
+        Capabilities {
+            inference,
+            models,
+            model_control,
+            kv,
+            jobs,
+            data,
+            files,
+            workdir,
+            http,
+            secrets,
+            quota,
+            plugins,
+        }
     }
 
     fn name(&self) -> String {
@@ -252,6 +274,7 @@ mod tests {
             "the grant of plugin \"a\": files has no `host` for \"/d\"",
         );
         check("files=[{path='/d',access='all',host='/x'}]", "grants.toml:4: unknown variant `all`");
+        check("workdir={access='write',why='x'}", "the grant of plugin \"a\": workdir has `why`");
         check("http=['https://*']", "grants.toml:4: \"https://*\" is no site");
     }
 }

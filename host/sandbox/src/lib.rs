@@ -18,6 +18,7 @@ mod call;
 mod capability;
 mod chain;
 pub mod contract;
+mod data;
 mod effect;
 mod engine;
 mod error;
@@ -44,6 +45,8 @@ mod stdio;
 mod strict;
 mod tape;
 mod units;
+mod workdir;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +56,7 @@ use inferno_store::Store;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
-pub use ask::{Access, Capabilities, FileUse, ModelUse};
+pub use ask::{Access, Capabilities, FileUse, ModelUse, WorkdirUse};
 pub use capability::bindings::inferno::host::work::{Item, Outcome, Sample, Verdict};
 pub use capability::http::{Names, Network, SystemNames};
 pub use error::{BodyError, Error, ErrorKind, Reason};
@@ -71,6 +74,7 @@ pub use role::bindings::converter::exports::inferno::plugin::converter::Route;
 pub use role::bindings::filter::exports::inferno::plugin::filter::{
     Refusal, RequestAction, RequestHead, ResponseAction, ResponseHead,
 };
+pub use role::command::{CommandRun, Streams};
 pub use role::filter::FilterCall;
 pub use role::http::{Body, Conversation};
 pub use role::step::Step;
@@ -80,7 +84,9 @@ pub use site::Site;
 pub use state::Caller;
 pub use tape::{Head as TapeHead, Recording, Tape};
 pub use units::{Size, Span};
+pub use writer::Writer;
 
+use data::Data;
 use effect::Effect;
 use engine::Engine;
 use folders::Folder;
@@ -102,6 +108,11 @@ pub struct Config {
     pub calls: u32,
     /// For tenants that have a set of plugins, those in it: no other works for them, nor on their behalf.
     pub sets: PluginSets,
+    /// The folder in which plugins that were granted `data` have folders of their own; none: no plugin has any.
+    pub data_dir: Option<PathBuf>,
+    /// Files and folders of the host's own, such as its configuration, whether they are there or not. A command is lent
+    /// no folder that holds one of them, is one or lies in one.
+    pub reserved: Vec<PathBuf>,
 }
 
 impl Config {
@@ -113,6 +124,8 @@ impl Config {
             command_limits: Limits::for_commands(),
             calls: 1024,
             sets: PluginSets::new(),
+            data_dir: None,
+            reserved: Vec::new(),
         }
     }
 }
@@ -130,6 +143,8 @@ pub struct Services {
     pub metrics: Metrics,
     /// The way to other machines.
     pub network: Network,
+    /// How many jobs of one plugin for one tenant may be unfinished.
+    pub jobs_per_plugin: u32,
 }
 
 impl Services {
@@ -141,6 +156,7 @@ impl Services {
             secrets: Secrets::default(),
             metrics: Metrics::default(),
             network: Network::default(),
+            jobs_per_plugin: 1000,
         }
     }
 }
@@ -202,6 +218,7 @@ impl Sandbox {
         let instance = link::fit(&self.linker, &component, &name)?;
         let roles = Played::find(&manifest, &component, &instance)?;
         let setup = setup.into();
+        let reserved: Arc<[PathBuf]> = self.config.reserved.clone().into();
         let shared = |tenant: Option<&str>| {
             let granted = match tenant {
                 Some(tenant) => grants.granted_to(&package, tenant),
@@ -213,6 +230,8 @@ impl Sandbox {
             let Own { settings, quota } = setup.of(tenant);
             Arc::new(Shared {
                 folders: Folder::all(&effect),
+                data: Data::of(&effect, self.config.data_dir.as_deref()),
+                reserved: reserved.clone(),
                 effect,
                 settings,
                 quota,
@@ -223,7 +242,9 @@ impl Sandbox {
         // Others have what stands for all.
         let special = grants.tenants(&package).into_iter().chain(setup.tenants.keys().cloned());
         let tenants = special.map(|tenant| (tenant.clone(), shared(Some(&tenant)))).collect();
-        let calls = limits.concurrent_calls.min(Semaphore::MAX_PERMITS as u64);
+        // All roles share the places; the caps of those that it does not play are not lowered.
+        let calls =
+            limits.concurrent_calls.min(command_limits.concurrent_calls).min(Semaphore::MAX_PERMITS as u64);
         Ok(Plugin {
             tape: Tape::default(),
             inner: Arc::new(Inner {

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 use crate::units::{Size, Span};
 
+/// A number that nothing reaches: what is limited to it is not limited. Shown as `none`.
+const NONE: u64 = u64::MAX;
+
 /// What one call may use. The host's configuration sets the caps; a manifest may lower them for its plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -57,15 +60,15 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The defaults of the command role: a person waits for it and can stop it.
+    /// The defaults of the command role: a person waits for it and can stop it, and what it does may take days.
     pub fn for_commands() -> Self {
         Self {
-            compute: Span::seconds(3_600),
-            wall: Span::seconds(24 * 3_600),
-            host_calls: 1_000_000_000,
+            compute: Span::FOREVER,
+            wall: Span::FOREVER,
+            host_calls: NONE,
             bytes_returned: Size::mib(64 << 10),
             log_lines: 10_000_000,
-            model_tokens: 1_000_000_000,
+            model_tokens: NONE,
             ..Self::default()
         }
     }
@@ -276,14 +279,14 @@ impl Limit {
             Self::Memory => limits.memory.to_string(),
             Self::Compute => limits.compute.to_string(),
             Self::Wall => limits.wall.to_string(),
-            Self::HostCalls => limits.host_calls.to_string(),
+            Self::HostCalls => count(limits.host_calls),
             Self::HostCallData => limits.host_call_data.to_string(),
             Self::TableElements => limits.table_elements.to_string(),
             Self::Tables => limits.tables.to_string(),
             Self::Instances => limits.instances.to_string(),
             Self::BytesReturned => limits.bytes_returned.to_string(),
-            Self::LogLines => limits.log_lines.to_string(),
-            Self::ModelTokens => limits.model_tokens.to_string(),
+            Self::LogLines => count(limits.log_lines),
+            Self::ModelTokens => count(limits.model_tokens),
             Self::ConcurrentCalls => limits.concurrent_calls.to_string(),
         }
     }
@@ -321,6 +324,10 @@ impl Limit {
             self.key()
         ))
     }
+}
+
+fn count(limit: u64) -> String {
+    if limit == NONE { "none".to_owned() } else { limit.to_string() }
 }
 
 #[cfg(test)]

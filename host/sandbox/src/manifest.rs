@@ -30,7 +30,7 @@ pub struct Manifest {
     pub limits: Lowered,
 }
 
-/// The `[why]` table: a reason for each ask but `files`, which has its reasons beside the folders.
+/// The `[why]` table: a reason for each ask but `files` and `workdir`, which have theirs beside the access.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Why {
@@ -42,6 +42,10 @@ pub struct Why {
     pub model_control: Option<String>,
     /// See [`Capabilities::kv`].
     pub kv: Option<String>,
+    /// See [`Capabilities::jobs`].
+    pub jobs: Option<String>,
+    /// See [`Capabilities::data`].
+    pub data: Option<String>,
     /// See [`Capabilities::http`].
     pub http: Option<String>,
     /// See [`Capabilities::secrets`].
@@ -54,13 +58,15 @@ pub struct Why {
 
 impl Why {
     /// Each key of `[asks]`, whether it is asked for, and the reason.
-    fn beside<'a>(&'a self, asks: &Capabilities) -> [(&'static str, bool, Option<&'a str>); 8] {
-        let Self { inference, models, model_control, kv, http, secrets, quota, plugins } = self;
+    fn beside<'a>(&'a self, asks: &Capabilities) -> [(&'static str, bool, Option<&'a str>); 10] {
+        let Self { inference, models, model_control, kv, jobs, data, http, secrets, quota, plugins } = self;
         [
             ("inference", asks.inference.is_some(), inference.as_deref()),
             ("models", asks.models, models.as_deref()),
             ("model_control", asks.model_control, model_control.as_deref()),
             ("kv", asks.kv, kv.as_deref()),
+            ("jobs", asks.jobs, jobs.as_deref()),
+            ("data", asks.data, data.as_deref()),
             ("http", !asks.http.is_empty(), http.as_deref()),
             ("secrets", !asks.secrets.is_empty(), secrets.as_deref()),
             ("quota", !asks.quota.is_empty(), quota.as_deref()),
@@ -145,7 +151,11 @@ pub struct HttpRole {
 /// The `[roles.command]` table.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CommandRole {}
+pub struct CommandRole {
+    /// The verbs by which it is called, such as `batch` for `inferno batch`. Absent: its name.
+    #[serde(default)]
+    pub verbs: Option<Vec<String>>,
+}
 
 /// The table of a role about which there is nothing to say but that it is played.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -189,6 +199,15 @@ impl Manifest {
         reasons.into_iter().find_map(|(name, _, why)| why.filter(|_| name == key))
     }
 
+    /// The verbs by which it is called as a command; none where it is no command.
+    pub fn verbs(&self) -> Vec<&str> {
+        match self.roles.command.as_ref().map(|command| command.verbs.as_deref()) {
+            None => Vec::new(),
+            Some(None) => vec![self.plugin.name.as_str()],
+            Some(Some(verbs)) => verbs.iter().map(String::as_str).collect(),
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         self.asks.check(Half::Ask).map_err(|problem| format!("asks.{problem}"))?;
         for (key, asked, why) in self.why.beside(&self.asks) {
@@ -218,6 +237,15 @@ impl Manifest {
             check_paths("roles.http.mounts", &http.mounts)?;
             http.websockets.as_deref().map_or(Ok(()), |paths| check_websockets(paths, &http.mounts))?;
             http.error_body.as_deref().map_or(Ok(()), check_error_body)?;
+        }
+        if let Some(verbs) = self.roles.command.as_ref().and_then(|command| command.verbs.as_deref()) {
+            check_verbs(verbs)?;
+        }
+        if self.asks.jobs && self.roles.command.is_none() {
+            return Err("asks.jobs is for runs of the plugin's own command, and the plugin is none; add [roles.command]".to_owned());
+        }
+        if self.asks.workdir.is_some() && self.roles.command.is_none() {
+            return Err("asks.workdir is the folder in which a command is run, and the plugin is none; add [roles.command], or ask for `files` or `data`".to_owned());
         }
         if let Some(filter) = &self.roles.filter {
             check_paths("roles.filter.applies_to", &filter.applies_to)?;
@@ -261,6 +289,26 @@ fn check_paths(key: &str, paths: &[String]) -> Result<(), String> {
         }
         if paths[..index].contains(path) {
             return Err(format!("{key} names {path:?} twice"));
+        }
+    }
+    Ok(())
+}
+
+fn check_verbs(verbs: &[String]) -> Result<(), String> {
+    if verbs.is_empty() {
+        return Err(
+            "roles.command.verbs is empty; name at least one, or leave it out: then it is the plugin's name"
+                .to_owned(),
+        );
+    }
+    for (index, verb) in verbs.iter().enumerate() {
+        if !is_name(verb) {
+            return Err(format!(
+                "roles.command.verbs has {verb:?}; use 1 to 64 lower-case letters, digits and hyphens, and begin with a letter"
+            ));
+        }
+        if verbs[..index].contains(verb) {
+            return Err(format!("roles.command.verbs names {verb:?} twice"));
         }
     }
     Ok(())
@@ -340,7 +388,7 @@ memory = "32MiB"
         check(
             "kv = true",
             "network = true",
-            "plugin.toml:15: unknown key \"network\"; known here: inference, models, model_control, kv, files, http, secrets, quota, plugins",
+            "plugin.toml:15: unknown key \"network\"; known here: inference, models, model_control, kv, jobs, data, files, workdir, http, secrets, quota, plugins",
         );
         check("license = \"MIT\"\n", "", "plugin.toml:2: missing field `license`");
         check(
@@ -391,6 +439,42 @@ memory = "32MiB"
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_command_has_the_verbs_that_it_names_or_else_its_name() {
+        let (head, _) = FULL.split_once("[roles.http]").unwrap();
+        let verbs = |roles: &str| {
+            let manifest =
+                Manifest::parse("plugin.toml", &format!("{head}{roles}")).map_err(|e| e.to_string())?;
+            Ok::<Vec<String>, String>(manifest.verbs().into_iter().map(str::to_owned).collect())
+        };
+        assert_eq!(verbs("[roles.command]").unwrap(), ["acme-redact"]);
+        assert_eq!(verbs("[roles.command]\nverbs = ['redact', 'mask']").unwrap(), ["redact", "mask"]);
+        assert_eq!(verbs("[roles.step]").unwrap(), [""; 0]);
+        for (list, expect) in [
+            ("[]", "roles.command.verbs is empty; name at least one"),
+            ("['Redact']", "roles.command.verbs has \"Redact\"; use 1 to 64"),
+            ("['a', '-b']", "roles.command.verbs has \"-b\"; use 1 to 64"),
+            ("['a', 'a']", "roles.command.verbs names \"a\" twice"),
+        ] {
+            let error = verbs(&format!("[roles.command]\nverbs = {list}")).unwrap_err();
+            assert!(error.starts_with(&format!("plugin.toml: {expect}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_command_has_a_folder_in_which_it_is_run() {
+        let (head, _) = FULL.split_once("[roles.http]").unwrap();
+        let asks = "[asks]\nworkdir = { access = 'read', why = 'x' }\ndata = true\n[why]\ndata = 'y'";
+        let command = Manifest::parse("plugin.toml", &format!("{head}[roles.command]\n{asks}")).unwrap();
+        assert_eq!(command.reason("data"), Some("y"));
+        assert_eq!(command.asks.workdir.unwrap().why.as_deref(), Some("x"));
+        let error = Manifest::parse("plugin.toml", &format!("{head}[roles.step]\n{asks}")).unwrap_err();
+        assert!(
+            error.to_string().contains("asks.workdir is the folder in which a command is run"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::ask::Capabilities;
 use crate::call::Terms;
+use crate::data::DATA;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::grant::Granted;
@@ -19,6 +20,7 @@ use crate::role::Played;
 use crate::session::Order;
 use crate::state::{Shared, State, Surroundings};
 use crate::tape::Tape;
+use crate::workdir::WORKDIR;
 
 /// A loaded plugin. Clones are one: they share its allowance of calls.
 #[derive(Clone)]
@@ -99,9 +101,13 @@ impl Plugin {
         &self.shared_for(tenant).effect.granted
     }
 
-    /// The names under which it sees folders.
-    pub(crate) fn folders(&self) -> Vec<String> {
-        self.inner.shared.effect.folders().map(|(path, ..)| path.to_owned()).collect()
+    /// The names under which it sees folders when it plays this role.
+    pub(crate) fn folders(&self, role: &str) -> Vec<String> {
+        let effect = &self.inner.shared.effect;
+        let granted = effect.folders().map(|(path, ..)| path);
+        let data = effect.data().then_some(DATA);
+        let workdir = effect.workdir().filter(|_| role == "command").map(|_| WORKDIR);
+        granted.chain(data).chain(workdir).map(str::to_owned).collect()
     }
 
     /// The same plugin with this tape: all its runs go onto it, or come from it. One run for one tape is what makes

@@ -1,7 +1,7 @@
 //! What the host keeps for one call of a plugin. It lives in the call's store and dies with it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, ResourceTable};
@@ -13,15 +13,18 @@ use crate::Services;
 use crate::call::Account;
 use crate::capability::http::Requests;
 use crate::chain::Payer;
+use crate::data::Data;
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind};
 use crate::folders::Folder;
 use crate::limits::{Limit, Limits};
 use crate::meter::{Growth, Meter, Reached};
 use crate::registry::Directory;
+use crate::role::command::{CommandRun, Streams};
 use crate::setup::Budget;
 use crate::stdio::{Counted, LogStream};
 use crate::tape::{self, Output, Tape};
+use crate::workdir;
 
 /// How many resources (requests, streams, waits, ...) a call may hold at once.
 pub(crate) const MAX_RESOURCES: usize = 4096;
@@ -35,6 +38,8 @@ pub struct Caller {
     pub tenant: String,
     /// What ties the lines of the log together.
     pub request_id: String,
+    /// Nobody waits for it: its requests to models have their turn when no others wait.
+    pub background: bool,
 }
 
 /// Who does something, for the log.
@@ -50,6 +55,9 @@ pub(crate) struct Shared {
     pub(crate) settings: serde_json::Map<String, serde_json::Value>,
     pub(crate) quota: BTreeMap<String, Budget>,
     pub(crate) folders: Vec<Folder>,
+    pub(crate) data: Option<Data>,
+    /// Where the host keeps files of its own.
+    pub(crate) reserved: Arc<[PathBuf]>,
     pub(crate) services: Services,
     /// The other plugins.
     pub(crate) directory: Directory,
@@ -78,9 +86,9 @@ pub(crate) struct State {
 pub(crate) enum Surroundings<'a> {
     /// Nothing but the log to write to.
     Service,
-    /// The terminal of the person who gave the command, and these arguments.
-    Command(&'a [String]),
-    /// The log, and the two directories of a conversion.
+    /// Those of a command.
+    Command(&'a CommandRun),
+    /// The log, and the two directories of a conversion in place of those that were granted.
     Conversion { input: &'a Path, output: &'a Path },
 }
 
@@ -153,9 +161,10 @@ fn wasi(
             let stream = |name| LogStream::new(actor.clone(), meter.clone(), tape.clone(), name);
             wasi.stdout(stream("stdout")).stderr(stream("stderr"));
         }
-        Surroundings::Command(args) => {
-            wasi.arg(&actor.plugin).args(args);
-            streams(&mut wasi, meter, tape);
+        Surroundings::Command(run) => {
+            wasi.arg(&run.verb).args(&run.args);
+            streams(&mut wasi, &run.streams, meter, tape);
+            work_in(run.workdir.as_deref(), shared, &mut wasi)?;
         }
     }
     if tape.is_on() {
@@ -169,22 +178,44 @@ fn wasi(
             folder.lend(&actor.plugin, &mut wasi)?;
         }
     }
+    if let Some(data) = &shared.data {
+        data.lend(&actor.caller.tenant, &mut wasi)?;
+    }
     Ok(wasi.build())
 }
 
-/// The standard streams of this process; with a tape, its standard input. A replay prints nothing.
-fn streams(wasi: &mut WasiCtxBuilder, meter: &Arc<Meter>, tape: &Tape) {
-    match tape.standard_input() {
-        Some(text) => wasi.stdin(MemoryInputPipe::new(text)),
-        None => wasi.inherit_stdin(),
+/// The folder in which a command is run, for one that was granted it.
+fn work_in(folder: Option<&Path>, shared: &Shared, wasi: &mut WasiCtxBuilder) -> Result<(), Error> {
+    shared.effect.tell_missing_workdir();
+    match (folder, shared.effect.workdir()) {
+        (Some(folder), Some(access)) => {
+            workdir::lend(&shared.effect.plugin, folder, access, &shared.reserved, wasi)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The standard streams of a command; with a tape, its standard input. A replay prints nothing.
+fn streams(wasi: &mut WasiCtxBuilder, streams: &Streams, meter: &Arc<Meter>, tape: &Tape) {
+    match (tape.standard_input(), streams) {
+        (Some(text), _) => wasi.stdin(MemoryInputPipe::new(text)),
+        (None, Streams::Process) => wasi.inherit_stdin(),
+        (None, Streams::Written { .. }) => wasi.stdin(MemoryInputPipe::new("")),
     };
     let counted = |name| (meter.clone(), tape.is_on().then(|| Output::new(tape.clone(), name)));
     let (out, err) = (counted("wasi:cli/stdout"), counted("wasi:cli/stderr"));
     if tape.is_replaying() {
         wasi.stdout(Counted::new(tokio::io::empty(), out)).stderr(Counted::new(tokio::io::empty(), err));
-    } else {
-        wasi.stdout(Counted::new(tokio::io::stdout(), out)).stderr(Counted::new(tokio::io::stderr(), err));
+        return;
     }
+    match streams {
+        Streams::Process => {
+            wasi.stdout(Counted::new(tokio::io::stdout(), out)).stderr(Counted::new(tokio::io::stderr(), err))
+        }
+        Streams::Written { stdout, stderr } => {
+            wasi.stdout(Counted::new(stdout.clone(), out)).stderr(Counted::new(stderr.clone(), err))
+        }
+    };
 }
 
 /// Opens a folder for the plugin, which knows it by another name.
@@ -197,7 +228,7 @@ fn lend(wasi: &mut WasiCtxBuilder, folder: &Path, name: &str, access: FsPerms) -
 impl Shared {
     /// Writes down that something was refused to a plugin, and what would allow it.
     pub(crate) fn refuse(&self, actor: &Actor, message: &str, hint: &str) {
-        let Caller { tenant, request_id } = &actor.caller;
+        let Caller { tenant, request_id, .. } = &actor.caller;
         self.services.metrics.denied(&actor.plugin, tenant);
         tracing::info!(target: "inferno::denied", plugin = actor.plugin, tenant, request_id, hint, "{message}");
     }

@@ -27,6 +27,9 @@ impl Size {
 }
 
 impl Span {
+    /// Longer than anything takes: what is limited to it is not limited. Shown as `none`.
+    pub const FOREVER: Self = Self(Duration::MAX);
+
     /// So many seconds.
     pub const fn seconds(count: u64) -> Self {
         Self(Duration::from_secs(count))
@@ -76,6 +79,9 @@ impl fmt::Display for Size {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::FOREVER {
+            return f.write_str("none");
+        }
         write(f, u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX), &SPANS)
     }
 }
@@ -122,5 +128,6 @@ mod tests {
         }
         assert_eq!("60s".parse::<Span>().unwrap().to_string(), "1m");
         assert!("5 minutes".parse::<Span>().is_err());
+        assert_eq!(Span::FOREVER.to_string(), "none");
     }
 }

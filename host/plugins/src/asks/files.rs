@@ -29,7 +29,7 @@ impl Kind for Files {
     }
 
     fn never(&self) -> &'static str {
-        "read or change a file"
+        "see any other folder of yours"
     }
 
     fn split(&self, value: &Value) -> Vec<Ask> {

@@ -1,6 +1,8 @@
 //! The command role: a plugin as a verb of the command line. Programs for WASI 0.2, such as a Rust program's `main`,
 //! play it as they are; so do those that export `wasi:cli/run` of WASI 0.3.
 
+use std::path::PathBuf;
+
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::{p2, p3};
@@ -10,6 +12,43 @@ use crate::error::{Error, ErrorKind};
 use crate::link;
 use crate::plugin::Plugin;
 use crate::state::{Caller, State, Surroundings};
+use crate::writer::Writer;
+
+/// How a command is run. Arguments alone will do: then it is the plugin's first verb, on the standard streams of this
+/// process and in no folder.
+#[derive(Clone, Debug, Default)]
+pub struct CommandRun {
+    /// The verb by which it is called, which is what the plugin finds before its arguments; empty: its first one.
+    pub verb: String,
+    /// The arguments.
+    pub args: Vec<String>,
+    /// The folder in which it is run: a plugin that was granted `workdir` is lent it, unless the host keeps files of its
+    /// own there, which is an error.
+    pub workdir: Option<PathBuf>,
+    /// What it reads and where it prints.
+    pub streams: Streams,
+}
+
+/// The standard streams of a command.
+#[derive(Clone, Debug, Default)]
+pub enum Streams {
+    /// Those of this process.
+    #[default]
+    Process,
+    /// Nothing to read, and these to print to.
+    Written {
+        /// For what it has to say.
+        stdout: Writer,
+        /// For what went wrong.
+        stderr: Writer,
+    },
+}
+
+impl From<Vec<String>> for CommandRun {
+    fn from(args: Vec<String>) -> Self {
+        Self { args, ..Self::default() }
+    }
+}
 
 /// A component that was found to play the role.
 #[derive(Clone)]
@@ -50,12 +89,16 @@ impl Command {
 }
 
 impl Plugin {
-    /// Runs the plugin as a command with these arguments, on the standard streams of this process, and returns its
-    /// exit code. WASI's own interfaces, and so a Rust program's `main`, tell success (0) from failure (1) and no more.
-    pub async fn command(&self, caller: Caller, args: Vec<String>) -> Result<u8, Error> {
+    /// Runs the plugin as a command and returns its exit code. WASI's own interfaces, and so a Rust program's `main`,
+    /// tell success (0) from failure (1) and no more. Dropping the future ends the plugin, and what it has under way.
+    pub async fn command(&self, caller: Caller, run: impl Into<CommandRun>) -> Result<u8, Error> {
+        let mut run = run.into();
+        if run.verb.is_empty() {
+            run.verb = self.manifest().verbs().first().copied().unwrap_or_default().to_owned();
+        }
         let command = self.inner.roles.command.clone().ok_or_else(|| self.plays_no("command"))?;
         let (store, terms) =
-            self.begin(caller.into(), &self.inner.command_limits, &Surroundings::Command(&args))?;
+            self.begin(caller.into(), &self.inner.command_limits, &Surroundings::Command(&run))?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         Call::new(&self.inner.engine, terms, async move {
             let code = match command.run(store).await {

@@ -30,7 +30,7 @@ impl Plugin {
     }
 
     /// Converts what is in the folder `input` along a route. The plugin reads there and writes into the folder
-    /// `output`; it sees nothing else. Returns the names of the files that it wrote, relative to `output`, each of
+    /// `output`; it sees nothing else but the folder of its own, if it was granted one. Returns the names of the files that it wrote, relative to `output`, each of
     /// which is there. `options` is JSON text. The limits are those of commands, since models are large.
     pub async fn convert(
         &self,

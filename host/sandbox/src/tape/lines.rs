@@ -57,6 +57,7 @@ impl Head {
         input: Value,
     ) -> Self {
         let about = &plugin.manifest().plugin;
+        let role = role.into();
         let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self {
             format: VERSION,
@@ -65,10 +66,10 @@ impl Head {
             digest: plugin.digest().to_owned(),
             wit: about.wit.clone(),
             created: created.as_secs(),
-            role: role.into(),
+            folders: plugin.folders(&role),
+            role,
             arguments,
             input,
-            folders: plugin.folders(),
             salt: format!("{:016x}", super::seed()),
         }
     }

@@ -91,7 +91,18 @@ impl Lab {
     /// The same, for what the user also set something.
     pub(crate) fn granted_and_set(&self, asks: &str, grants: &str, setup: impl Into<Setup>) -> Plugin {
         let manifest = manifest("probe", "[roles.http]\nmounts = ['/probe']", asks);
-        let package = Package::new(&manifest, guest(PROBE), Origin::File("/plugins/probe".into())).unwrap();
+        self.granted_to(&manifest, PROBE, grants, setup)
+    }
+
+    /// A guest as a file, for which these grants count.
+    pub(crate) fn granted_to(
+        &self,
+        manifest: &str,
+        name: &str,
+        grants: &str,
+        setup: impl Into<Setup>,
+    ) -> Plugin {
+        let package = Package::new(manifest, guest(name), Origin::File("/plugins/x".into())).unwrap();
         let grants = Grants::parse("grants.toml", &grants.replace("DIGEST", package.digest())).unwrap();
         self.sandbox.load(package, &grants, setup).unwrap()
     }
@@ -118,7 +129,7 @@ pub(crate) fn manifest(name: &str, roles: &str, rest: &str) -> String {
 }
 
 pub(crate) fn caller(tenant: &str) -> Caller {
-    Caller { tenant: tenant.into(), request_id: "req-1".into() }
+    Caller { tenant: tenant.into(), request_id: "req-1".into(), background: false }
 }
 
 pub(crate) fn body(text: &str) -> Body {

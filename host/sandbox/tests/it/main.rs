@@ -6,6 +6,7 @@
 mod chains;
 mod command;
 mod contract;
+mod data;
 mod files;
 mod filters;
 mod grants;
@@ -24,3 +25,4 @@ mod stores;
 mod tapes;
 mod tenants;
 mod web;
+mod workdir;

@@ -20,7 +20,14 @@ mod wit {
             "../../../wit/host",
             "../../../wit/plugin",
         ],
-        world: "inferno:plugin/http",
+        inline: "
+            package inferno:guests;
+            world probe {
+                include inferno:plugin/http@0.1.0;
+                export wasi:cli/run@0.3.0;
+            }
+        ",
+        world: "inferno:guests/probe",
         generate_all,
     });
 }
@@ -56,6 +63,13 @@ impl Query {
 
     fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
+    }
+}
+
+/// As a command it succeeds if there is a file `a.txt` where it is run.
+impl wit::exports::wasi::cli::run::Guest for Probe {
+    async fn run() -> Result<(), ()> {
+        std::fs::read("a.txt").map(drop).map_err(drop)
     }
 }
 

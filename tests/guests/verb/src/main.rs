@@ -23,6 +23,23 @@ fn main() -> ExitCode {
         }
         // Whether the arguments, after the first two, arrived as the test gave them.
         Some("args") => succeeds_if(args[0] == "verb" && args[2..] == ["a b", "--ü", ""]),
+        Some("files") => succeeds_if(files(&args[2..]).is_ok()),
+        Some("name") => succeeds_if(writeln!(std::io::stdout(), "{}", args[0]).is_ok()),
+        // Says that it has begun and goes on for ever, or waits for ever.
+        Some("begin") => {
+            let mut out = std::io::stdout();
+            if writeln!(out, "begun").and_then(|()| out.flush()).is_err() {
+                return ExitCode::FAILURE;
+            }
+            loop {
+                match args.get(2).map(String::as_str) {
+                    Some("waiting") => std::thread::sleep(std::time::Duration::from_secs(3_600)),
+                    _ => std::hint::spin_loop(),
+                }
+            }
+        }
+        // Writes a line to a file, says so, and goes on with the next.
+        Some("lines") => succeeds_if(lines(&args[2]).is_ok()),
         Some("spin") => loop {
             std::hint::spin_loop();
         },
@@ -46,6 +63,50 @@ fn main() -> ExitCode {
         }
         _ => ExitCode::FAILURE,
     }
+}
+
+/// Does something with files and tells what it found, or what went wrong.
+fn files(args: &[String]) -> std::io::Result<()> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let told = match words[..] {
+        // From another folder.
+        ["in", folder, ..] => {
+            std::env::set_current_dir(folder)?;
+            return files(&args[2..]);
+        }
+        ["cwd"] => std::env::current_dir().map(|folder| folder.display().to_string()),
+        ["read", path] => std::fs::read_to_string(path),
+        ["write", path, text] => std::fs::write(path, text).map(|()| "written".to_owned()),
+        ["remove", path] => std::fs::remove_file(path).map(|()| "removed".to_owned()),
+        ["rename", path, to] => std::fs::rename(path, to).map(|()| "renamed".to_owned()),
+        ["link", path, to] => std::fs::hard_link(path, to).map(|()| "linked".to_owned()),
+        ["make", path] => std::fs::create_dir(path).map(|()| "made".to_owned()),
+        ["list", path] => std::fs::read_dir(path).map(|entries| {
+            let mut names: Vec<_> =
+                entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names.join(" ")
+        }),
+        _ => Err(std::io::Error::other("no such thing to do")),
+    };
+    match told {
+        Ok(told) => std::io::stdout().write_all(told.as_bytes()),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            Err(error)
+        }
+    }
+}
+
+fn lines(path: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    let mut out = std::io::stdout();
+    for number in 0.. {
+        writeln!(file, "line {number}")?;
+        writeln!(out, "{number}")?;
+        out.flush()?;
+    }
+    Ok(())
 }
 
 fn succeeds_if(right: bool) -> ExitCode {
