@@ -2,6 +2,7 @@
 
 use inferno_sdk::inference::{Message, Role, ToolCall};
 use inferno_sdk::json::{FieldError, Fields, describe};
+use inferno_sdk::media;
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -71,6 +72,37 @@ fn say(all: &mut Vec<Message>, role: Role, text: String) {
     }
 }
 
+/// Shows an image, behind what the side has said so far.
+fn show(all: &mut Vec<Message>, role: Role, image: Vec<u8>) {
+    match all.last_mut() {
+        Some(last) if last.role == role && last.tool_calls.is_empty() => last.show(image),
+        _ => {
+            let mut message = Message::new(role, "");
+            message.show(image);
+            all.push(message);
+        }
+    }
+}
+
+fn image(block: &mut Fields) -> Result<Vec<u8>, ApiError> {
+    let mut source = block.object("source")?.ok_or_else(|| block.missing("source"))?;
+    match source.string("type")?.as_deref() {
+        Some("base64") => {
+            let data = source.string("data")?.ok_or_else(|| source.missing("data"))?;
+            Ok(media::base64(&data).map_err(|why| FieldError::value(source.path("data"), why))?)
+        }
+        Some("url" | "file") => {
+            let instead = "This server fetches nothing from elsewhere; send the image itself as \"base64\".";
+            Err(ApiError::unsupported(&source.path("type"), instead))
+        }
+        Some(other) => {
+            Err(FieldError::value(source.path("type"), format!("{other:?} is none; there is \"base64\""))
+                .into())
+        }
+        None => Err(source.missing("type").into()),
+    }
+}
+
 fn add_block(all: &mut Vec<Message>, role: Role, mut block: Fields) -> Result<(), ApiError> {
     let kind = block.string("type")?.ok_or_else(|| block.missing("type"))?;
     match (role, kind.as_str()) {
@@ -89,8 +121,10 @@ fn add_block(all: &mut Vec<Message>, role: Role, mut block: Fields) -> Result<()
         // What the model thought before an answer that is given already does not matter to the next one.
         (Role::Assistant, "thinking" | "redacted_thinking") => {}
         (Role::User, "tool_result") => all.push(result(&mut block)?),
-        (Role::User, "image" | "document" | "search_result" | "container_upload") => {
-            let instead = format!("{kind:?} blocks cannot be given, since the models here take text only.");
+        (Role::User, "image") => show(all, role, image(&mut block)?),
+        (Role::User, "document" | "search_result" | "container_upload") => {
+            let instead =
+                format!("{kind:?} blocks cannot be given; the models here take text and images only.");
             return Err(ApiError::unsupported(&block.path("type"), &instead));
         }
         _ => {
@@ -116,9 +150,29 @@ fn result(block: &mut Fields) -> Result<Message, ApiError> {
     let id = block.string("tool_use_id")?.ok_or_else(|| block.missing("tool_use_id"))?;
     let failed = block.boolean("is_error")?.unwrap_or(false);
     let path = block.path("content");
-    let content = block.take("content").map_or_else(|| Ok(String::new()), |value| text(value, &path))?;
     // Chat templates know no failed calls, so the text has to say it.
-    Ok(Message::tool(id, if failed { format!("Error: {content}") } else { content }))
+    let mut message = Message::tool(id, if failed { "Error: " } else { "" });
+    match block.take("content") {
+        None => {}
+        Some(Value::Array(blocks)) => {
+            let mut texts = 0;
+            for (n, block) in blocks.into_iter().enumerate() {
+                let mut block = Fields::of(block, &format!("{path}[{n}]"))?;
+                let kind = block.take("type");
+                if kind.as_ref().is_some_and(|kind| kind == "image") {
+                    message.show(image(&mut block)?);
+                    continue;
+                }
+                if texts > 0 {
+                    message.content.push('\n');
+                }
+                message.content.push_str(&text_of(block, kind)?);
+                texts += 1;
+            }
+        }
+        Some(value) => message.content.push_str(&text(value, &path)?),
+    }
+    Ok(message)
 }
 
 /// Text that may come as blocks of text, each on lines of its own.
@@ -134,25 +188,33 @@ fn text(value: Value, path: &str) -> Result<String, ApiError> {
     let mut texts = Vec::with_capacity(blocks.len());
     for (n, block) in blocks.into_iter().enumerate() {
         let mut block = Fields::of(block, &format!("{path}[{n}]"))?;
-        match block.take("type") {
-            Some(Value::String(kind)) if kind == "text" => {}
-            Some(Value::String(kind)) => {
-                let instead = format!("{kind:?} blocks cannot be given here; the models take text only.");
-                return Err(ApiError::unsupported(&block.path("type"), &instead));
-            }
-            Some(other) => {
-                let why = format!("it must be \"text\", but is {}", describe(&other));
-                return Err(FieldError::value(block.path("type"), why).into());
-            }
-            None => return Err(block.missing("type").into()),
-        }
-        texts.push(block.string("text")?.ok_or_else(|| block.missing("text"))?);
+        let kind = block.take("type");
+        texts.push(text_of(block, kind)?);
     }
     Ok(texts.join("\n"))
 }
 
+/// The text of a block of this kind, which must be one of text.
+fn text_of(mut block: Fields, kind: Option<Value>) -> Result<String, ApiError> {
+    match kind {
+        Some(Value::String(kind)) if kind == "text" => {}
+        Some(Value::String(kind)) => {
+            let instead = format!("{kind:?} blocks cannot be given here.");
+            return Err(ApiError::unsupported(&block.path("type"), &instead));
+        }
+        Some(other) => {
+            let why = format!("it must be \"text\", but is {}", describe(&other));
+            return Err(FieldError::value(block.path("type"), why).into());
+        }
+        None => return Err(block.missing("type").into()),
+    }
+    Ok(block.string("text")?.ok_or_else(|| block.missing("text"))?)
+}
+
 #[cfg(test)]
 mod tests {
+    use inferno_sdk::inference::Image;
+
     use super::*;
     use crate::testing::{fields, says};
 
@@ -176,6 +238,28 @@ mod tests {
             Message::user("e"),
         ];
         assert_eq!(messages.unwrap(), expected);
+    }
+
+    #[test]
+    fn images_stand_where_they_are_shown() {
+        let image = |data: &str| {
+            format!(
+                r#"{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}"#
+            )
+        };
+        let (one, other) = (image("aGk="), image("aG8="));
+        let messages = parsed(&format!(
+            r#"{{"messages":[
+                {{"role":"user","content":[{one},{{"type":"text","text":"ab"}},{other}]}},
+                {{"role":"assistant","content":[{{"type":"tool_use","id":"t1","name":"look","input":{{}}}}]}},
+                {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t1","content":[
+                    {{"type":"text","text":"this:"}},{one}]}}]}}]}}"#
+        ))
+        .unwrap();
+        let seen = |at, data: &[u8]| Image { at, data: data.to_vec() };
+        assert_eq!(messages[0].content, "ab");
+        assert_eq!(messages[0].images, [seen(0, b"hi"), seen(2, b"ho")]);
+        assert_eq!((messages[2].content.as_str(), &messages[2].images), ("this:", &vec![seen(5, b"hi")]));
     }
 
     #[test]
@@ -223,12 +307,20 @@ mod tests {
         );
         let block =
             |block: &str, text: &str| check(&format!(r#"[{{"role":"user","content":[{block}]}}]"#), text);
-        block(r#"{"type":"image","source":{}}"#, "messages[0].content[0].type: not supported");
+        block(r#"{"type":"document","source":{}}"#, "messages[0].content[0].type: not supported");
+        block(r#"{"type":"image"}"#, "content[0].source` is missing");
+        block(r#"{"type":"image","source":{}}"#, "content[0].source.type` is missing");
+        block(
+            r#"{"type":"image","source":{"type":"url","url":"https://example.com/a.png"}}"#,
+            "content[0].source.type: not supported",
+        );
+        block(r#"{"type":"image","source":{"type":"base64"}}"#, "content[0].source.data` is missing");
+        block(r#"{"type":"image","source":{"type":"base64","data":"%"}}"#, "source.data`: it is no base64");
         block(r#"{"type":"tool_use"}"#, "\"tool_use\" is no block that the user can have");
         block(r#"{"text":"a"}"#, "`messages[0].content[0].type` is missing");
         block(r#"{"type":"tool_result"}"#, "tool_use_id` is missing");
         block(
-            r#"{"type":"tool_result","tool_use_id":"t","content":[{"type":"image"}]}"#,
+            r#"{"type":"tool_result","tool_use_id":"t","content":[{"type":"document"}]}"#,
             "content[0].type: not supported",
         );
         says(parsed(r#"{"system":1,"messages":[]}"#), "`system` must be a string or an array of text blocks");

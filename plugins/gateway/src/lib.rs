@@ -15,6 +15,7 @@ mod fields;
 mod format;
 mod logprobs;
 mod models;
+mod parts;
 mod rerank;
 mod responses;
 mod route;

@@ -160,11 +160,11 @@ fn parse(mut fields: Fields, id: &str) -> Result<Ask, ApiError> {
     messages.extend(echo.instructions.iter().map(Message::system));
     if let Some(previous) = &echo.previous {
         for record in store::conversation(previous)? {
-            items::add(&mut messages, record.input);
-            items::add(&mut messages, record.output);
+            items::add(&mut messages, record.input, PREVIOUS)?;
+            items::add(&mut messages, record.output, PREVIOUS)?;
         }
     }
-    items::add(&mut messages, input.clone());
+    items::add(&mut messages, input.clone(), INPUT)?;
     request.input = Input::Chat(messages);
     sampling::share(std::slice::from_mut(&mut request), 0);
     let streamed = fields.flag("stream").unwrap_or(false);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use inferno_sdk::inference::{Format, Request};
 use inferno_sdk::json::{FieldError, Fields};
+use inferno_sdk::media;
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -68,6 +69,24 @@ pub(crate) fn refuse(
         Some(value) if !harmless(&value) => Err(ApiError::unsupported(&fields.path(name), instead)),
         _ => Ok(()),
     }
+}
+
+/// The images beside a text, as base64.
+pub(crate) fn images(fields: &mut Fields) -> Result<Vec<Vec<u8>>, ApiError> {
+    let path = fields.path("images");
+    let images = match fields.take("images") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(images)) => images,
+        Some(other) => return Err(FieldError::wrong(path, "an array of base64 texts", &other).into()),
+    };
+    let image = |(index, image): (usize, Value)| {
+        let path = format!("{path}[{index}]");
+        match image {
+            Value::String(text) => Ok(media::base64(&text).map_err(|why| FieldError::value(path, why))?),
+            other => Err(FieldError::wrong(path, "the base64 of an image", &other).into()),
+        }
+    };
+    images.into_iter().enumerate().map(image).collect()
 }
 
 pub(crate) fn is_empty(value: &Value) -> bool {

@@ -4,7 +4,7 @@ use inferno_sdk::inference::{Message, Request, Role, Tool, ToolCall};
 use inferno_sdk::json::{FieldError, Fields};
 use serde_json::Value;
 
-use crate::ask::{self, Ask, Form, is_empty, refuse};
+use crate::ask::{self, Ask, Form};
 use crate::error::ApiError;
 
 pub(crate) fn parse(body: &mut Fields) -> Result<Ask, ApiError> {
@@ -48,9 +48,11 @@ impl Conversation {
             }
             None => return Err(message.missing("role").into()),
         };
-        refuse(&mut message, "images", "The models here take text only.", is_empty)?;
-        let content = message.string("content")?.unwrap_or_default();
-        let mut said = Message::new(role, content);
+        let images = ask::images(&mut message)?;
+        let mut said = Message::new(role, "");
+        // As Ollama does it: first what there is to see, then what is said about it.
+        images.into_iter().for_each(|image| said.show(image));
+        said.content = message.string("content")?.unwrap_or_default();
         if role == Role::Assistant {
             for call in message.objects("tool_calls")?.unwrap_or_default() {
                 said.tool_calls.push(self.call(call)?);
@@ -111,6 +113,8 @@ fn tool(mut tool: Fields) -> Result<Tool, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use inferno_sdk::inference::Image;
+
     use super::*;
     use crate::testing::{fields, says};
 
@@ -130,6 +134,14 @@ mod tests {
             vec![Message::system("a"), Message::user("b"), Message::assistant("c"), Message::user("d")];
         assert_eq!((ask.form, ask.stream), (Form::Chat, false));
         assert_eq!(ask.request, Some(Request::chat("m", messages)));
+    }
+
+    #[test]
+    fn images_stand_before_the_text() {
+        let json = r#"{"model":"m","messages":[{"role":"user","content":"b","images":["aGk=","aG8="]}]}"#;
+        let mut message = Message::user("b");
+        message.images = [b"hi", b"ho"].map(|data| Image { at: 0, data: data.to_vec() }).to_vec();
+        assert_eq!(parsed(json).unwrap().request, Some(Request::chat("m", vec![message])));
     }
 
     #[test]
@@ -184,10 +196,9 @@ mod tests {
         message(r#"{"content":"a"}"#, "`messages[0].role` is missing");
         message(r#"{"role":"pirate"}"#, "`messages[0].role`: \"pirate\" is none");
         message(r#"{"role":"user","content":["a"]}"#, "`messages[0].content` must be a string");
-        message(
-            r#"{"role":"user","content":"a","images":["aGk="]}"#,
-            "`messages[0].images` is not supported",
-        );
+        message(r#"{"role":"user","content":"a","images":"aGk="}"#, "`messages[0].images` must be an array");
+        message(r#"{"role":"user","images":[1]}"#, "`messages[0].images[0]` must be the base64 of an image");
+        message(r#"{"role":"user","images":["aGk=","%"]}"#, "`messages[0].images[1]`: it is no base64");
         message(
             r#"{"role":"assistant","tool_calls":[{}]}"#,
             "`messages[0].tool_calls[0].function` is missing",

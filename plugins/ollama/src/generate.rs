@@ -18,16 +18,27 @@ fn read(body: &mut Fields, chats: impl FnOnce(&str) -> Result<bool, ApiError>) -
     let model = ask::model(body)?;
     let prompt = body.string("prompt")?.unwrap_or_default();
     let system = body.string("system")?.filter(|text| !text.is_empty());
+    let images = ask::images(body)?;
     let raw = body.boolean("raw")?.unwrap_or(false);
     if raw && system.is_some() {
         return Err(ApiError::invalid("`raw` takes the prompt as it is, so there can be no `system`"));
     }
+    if raw && !images.is_empty() {
+        return Err(ApiError::invalid("`raw` takes the prompt as it is, so there can be no `images`"));
+    }
     // Without a prompt the model is only loaded, or unloaded.
-    let request = if prompt.is_empty() {
+    let request = if prompt.is_empty() && images.is_empty() {
         None
     } else if !raw && chats(&model)? {
         let system = system.map(Message::system);
-        Some(Request::chat(model.as_str(), system.into_iter().chain([Message::user(prompt)]).collect()))
+        let mut user = Message::user("");
+        images.into_iter().for_each(|image| user.show(image));
+        user.content = prompt;
+        Some(Request::chat(model.as_str(), system.into_iter().chain([user]).collect()))
+    } else if !images.is_empty() {
+        return Err(ApiError::invalid(format!(
+            "{model} has no chat template, so it can be shown no `images`"
+        )));
     } else {
         let text = system.map_or(prompt.clone(), |system| format!("{system}\n\n{prompt}"));
         Some(Request::prompt(model.as_str(), text))
@@ -37,7 +48,6 @@ fn read(body: &mut Fields, chats: impl FnOnce(&str) -> Result<bool, ApiError>) -
 
 /// What would change the answer if it were obeyed. Values that ask for nothing pass.
 fn refuse_unsupported(body: &mut Fields) -> Result<(), ApiError> {
-    refuse(body, "images", "The models here take text only.", is_empty)?;
     refuse(body, "suffix", "Leave it out.", is_empty)?;
     refuse(body, "template", "Set `raw` and send the whole prompt.", is_empty)?;
     refuse(body, "context", "Send the conversation to /api/chat.", is_empty)?;
@@ -72,6 +82,15 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_sees_is_shown_images() {
+        let request = request(r#"{"model":"m","prompt":"p","images":["aGk="]}"#, true);
+        let mut message = Message::user("");
+        message.show(*b"hi");
+        message.content = "p".into();
+        assert_eq!(request, Request::chat("m", vec![message]));
+    }
+
+    #[test]
     fn otherwise_the_prompt_is_continued() {
         assert_eq!(request(r#"{"model":"m","prompt":"p"}"#, false), Request::prompt("m", "p"));
         assert_eq!(request(r#"{"model":"m","prompt":"p","raw":true}"#, true), Request::prompt("m", "p"));
@@ -88,7 +107,10 @@ mod tests {
     fn what_cannot_be_names_its_field() {
         let check = |more: &str, text: &str| says(parsed(&format!(r#"{{"model":"m",{more}}}"#), true), text);
         check(r#""prompt":1"#, "`prompt` must be a string");
-        check(r#""images":["aGk="]"#, "`images` is not supported");
+        check(r#""images":["%"]"#, "`images[0]`: it is no base64");
+        check(r#""images":["aGk="],"raw":true"#, "there can be no `images`");
+        let blind = parsed(r#"{"model":"m","prompt":"p","images":["aGk="]}"#, false);
+        says(blind, "m has no chat template");
         check(r#""suffix":"x""#, "`suffix` is not supported");
         check(r#""template":"x""#, "`template` is not supported");
         check(r#""context":[1]"#, "`context` is not supported");

@@ -106,6 +106,9 @@ fn shown(model: &Model) -> Shown<'_> {
     if detail(model, "tools").is_some() {
         capabilities.push("tools");
     }
+    if detail(model, "vision").is_some() {
+        capabilities.push("vision");
+    }
     Shown {
         license: detail(model, "license"),
         details: model.into(),
@@ -191,6 +194,7 @@ mod tests {
             ("embedding-length", "256"),
             ("license", "MIT"),
             ("tools", "yes"),
+            ("vision", "yes"),
         ];
         Model {
             name: "a".into(),
@@ -222,7 +226,7 @@ mod tests {
             serde_json::to_value(shown(&model())).unwrap(),
             json!({
                 "license": "MIT", "details": details(), "modified_at": "2023-11-14T22:13:20Z",
-                "capabilities": ["completion", "tools"],
+                "capabilities": ["completion", "tools", "vision"],
                 "model_info": {"general.architecture": "llama", "general.parameter_count": 2031872,
                                "llama.context_length": 512, "llama.embedding_length": 256},
             })

@@ -115,6 +115,7 @@ pub mod jobs;
 pub mod judge;
 pub mod kv;
 pub mod log;
+pub mod media;
 pub mod metrics;
 pub mod models;
 pub mod plugins;

@@ -40,6 +40,19 @@ impl models::Host for State {
         slot.done(blocking(self.shared.clone(), move |shared| find(shared, &name)).await)
     }
 
+    async fn digest(&mut self, name: String) -> Result<Result<String, Error>> {
+        let call = "inferno:host/models.digest";
+        let slot = taped!(self.tape, call, json!({ "name": name }));
+        if let Err(error) = self.allow(call, Need::Models) {
+            return slot.done(Err(error));
+        }
+        let digest = match known(self.shared.clone(), name.clone()).await {
+            Ok(()) => digest(self.shared.clone(), name).await,
+            Err(error) => Err(error),
+        };
+        slot.done(digest)
+    }
+
     async fn loaded(&mut self) -> Result<Result<Vec<models::Residency>, Error>> {
         let call = "inferno:host/models.loaded";
         let slot = taped!(self.tape, call, json!({}));
@@ -157,6 +170,7 @@ fn described(model: &Model) -> models::Model {
         ("license", header.license.clone()),
         ("parameters", Some(header.parameters.to_string())),
         ("tools", shows_tools.then(|| "yes".to_owned())),
+        ("vision", model.projector.is_some().then(|| "yes".to_owned())),
         ("embedding-length", header.embedding_length.map(|length| length.to_string())),
     ];
     let told = |value: &String| !matches!(value.as_str(), "" | "0");

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::parts;
 use crate::schema::{Field, Kind, Object, Tagged, may, must};
 
 /// One message.
@@ -19,7 +20,11 @@ static INSTRUCTION: Object = Object {
     name: "ChatMessage",
     fields: &[&[
         must("role", Kind::Word(&["system", "developer", "user"]), "`developer` is the same as `system`."),
-        must("content", SAID, "What is said; several parts are put on lines of their own."),
+        must(
+            "content",
+            SAID,
+            "What is said; several texts are put on lines of their own, images where they stand.",
+        ),
         NAME,
     ]],
 };
@@ -76,10 +81,9 @@ pub(crate) static CALLED: Object = Object {
 
 static PART: Tagged = Tagged {
     tag: "type",
-    cases: &[&TEXT_PART, &REFUSAL_PART],
+    cases: &[&TEXT_PART, &IMAGE_PART, &REFUSAL_PART],
     default: None,
     refused: &[
-        ("image_url", "the model has no vision: it takes text only."),
         ("input_audio", "the model has no hearing: it takes text only."),
         ("file", "files cannot be given; put their text into the message."),
     ],
@@ -89,6 +93,17 @@ static TEXT_PART: Object = Object {
     name: "TextPart",
     fields: &[&[must("type", Kind::Word(&["text"]), ""), must("text", Kind::Text, "")]],
 };
+
+static IMAGE_PART: Object = Object {
+    name: "ImagePart",
+    fields: &[&[
+        must("type", Kind::Word(&["image_url"]), "Only in messages of the user."),
+        must("image_url", Kind::Object(&IMAGE_URL), ""),
+    ]],
+};
+
+static IMAGE_URL: Object =
+    Object { name: "ImageUrl", fields: &[&[must("url", Kind::Filled, parts::URL), parts::DETAIL]] };
 
 static REFUSAL_PART: Object = Object {
     name: "RefusalPart",
@@ -107,12 +122,19 @@ pub(super) fn messages(items: Vec<Value>) -> Result<Vec<Message>, ApiError> {
 
 fn message(mut fields: Fields, index: usize, before: &[Message]) -> Result<Message, ApiError> {
     let role = fields.text("role");
-    let content = fields.take("content").map(said);
+    let path = format!("messages[{index}].content");
+    let content = fields.take("content");
+    let mut said = Message::user("");
+    let silent = content.is_none();
+    parts::fill(&mut said, content.unwrap_or_default(), &path)?;
+    if !said.images.is_empty() && role.as_deref() != Some("user") {
+        return Err(ApiError::value(&path, "images can only be in messages of the user."));
+    }
     Ok(match role.as_deref() {
-        Some("assistant") => return assistant(fields, content, index),
+        Some("assistant") => return assistant(fields, (!silent).then_some(said.content), index),
         Some("tool") => {
             let call = fields.text("tool_call_id").unwrap_or_default();
-            Message::tool(call, content.unwrap_or_default())
+            Message::tool(call, said.content)
         }
         Some("function") => {
             let name = fields.text("name").unwrap_or_default();
@@ -121,10 +143,10 @@ fn message(mut fields: Fields, index: usize, before: &[Message]) -> Result<Messa
                 let why = format_args!("no message before it calls '{name}'.");
                 ApiError::value(&format!("messages[{index}].name"), why)
             })?;
-            Message::tool(call.id.clone(), content.unwrap_or_default())
+            Message::tool(call.id.clone(), said.content)
         }
-        Some("user") => Message::user(content.unwrap_or_default()),
-        _ => Message::system(content.unwrap_or_default()),
+        Some("user") => said,
+        _ => Message::system(said.content),
     })
 }
 
@@ -155,22 +177,10 @@ fn function(id: String, mut called: Fields) -> ToolCall {
     }
 }
 
-/// The text of content; that of parts is put on lines of their own.
-fn said(content: Value) -> String {
-    match content {
-        Value::String(text) => text,
-        Value::Array(parts) => parts.into_iter().map(part).collect::<Vec<_>>().join("\n"),
-        _ => String::new(),
-    }
-}
-
-fn part(part: Value) -> String {
-    let mut fields = Fields::of(part);
-    fields.text("text").or_else(|| fields.text("refusal")).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use inferno_sdk::inference::Image;
+
     use super::*;
     use crate::testing::{fields, refused};
 
@@ -205,6 +215,20 @@ mod tests {
             Message::assistant("ä\0"),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn images_stand_between_texts() {
+        let seen = parsed(
+            r#"[{"role":"user","content":[{"type":"text","text":"One"},
+                {"type":"image_url","image_url":{"url":"data:image/png;base64,aGk=","detail":"low"}},
+                {"type":"image_url","image_url":{"url":"data:;base64,aG8="}},
+                {"type":"text","text":"two."},{"type":"text","text":"Three."}]}]"#,
+        )
+        .unwrap();
+        let image = |at, data: &[u8]| Image { at, data: data.to_vec() };
+        assert_eq!(seen[0].content, "Onetwo.\nThree.");
+        assert_eq!(seen[0].images, [image(3, b"hi"), image(3, b"ho")]);
     }
 
     #[test]
@@ -248,8 +272,16 @@ mod tests {
             "missing_required_parameter",
             "text",
         );
-        let image = user(r#"[{"type":"image_url","image_url":{"url":"data:"}}]"#);
-        check(&image, place, "invalid_value", "no vision");
+        let image = |url: &str| user(&format!(r#"[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]"#));
+        let place = "messages[1].content[0].image_url.url";
+        check(&image(""), place, "invalid_value", "must not be empty");
+        check(&image("https://example.com/a.png"), place, "invalid_value", "fetches nothing");
+        check(&image("data:image/png;base64,%"), place, "invalid_value", "no base64");
+        let system = image("data:;base64,aGk=").replace("\"user\"", "\"system\"");
+        check(&system, "messages[1].content", "invalid_value", "of the user");
+        let detail = r#"[{"type":"image_url","image_url":{"url":"data:;base64,aGk=","detail":"some"}}]"#;
+        let place = "messages[1].content[0].image_url.detail";
+        check(&user(detail), place, "invalid_value", "'some'");
         let called = r#"[{"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function"}]}]"#;
         check(called, "messages[0].tool_calls[0].function", "missing_required_parameter", "function");
     }

@@ -3,7 +3,9 @@
 use inferno_sdk::inference::{Message, Role, ToolCall};
 use serde_json::{Value, json};
 
+use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::parts;
 use crate::schema::{Field, Kind, Object, Tagged, may, must};
 
 /// What a request may have in its input, and what a stored response was the answer to.
@@ -26,7 +28,11 @@ static MESSAGE: Object = Object {
     fields: &[&[
         may("type", Kind::Word(&["message"]), ""),
         must("role", Kind::Word(&["user", "assistant", "system", "developer"]), ""),
-        must("content", PARTS, "What is said; several parts are put on lines of their own."),
+        must(
+            "content",
+            PARTS,
+            "What is said; several texts are put on lines of their own, images where they stand.",
+        ),
         ID,
         STATUS,
     ]],
@@ -58,10 +64,9 @@ static OUTPUT: Object = Object {
 
 static PART: Tagged = Tagged {
     tag: "type",
-    cases: &[&INPUT_TEXT, &OUTPUT_TEXT, &REFUSAL],
+    cases: &[&INPUT_TEXT, &INPUT_IMAGE, &OUTPUT_TEXT, &REFUSAL],
     default: None,
     refused: &[
-        ("input_image", "the model has no vision: it takes text only."),
         ("input_audio", "the model has no hearing: it takes text only."),
         ("input_file", "files cannot be given; put their text into the message."),
     ],
@@ -70,6 +75,16 @@ static PART: Tagged = Tagged {
 static INPUT_TEXT: Object = Object {
     name: "InputText",
     fields: &[&[must("type", Kind::Word(&["input_text"]), ""), must("text", Kind::Text, "")]],
+};
+
+static INPUT_IMAGE: Object = Object {
+    name: "InputImage",
+    fields: &[&[
+        must("type", Kind::Word(&["input_image"]), ""),
+        must("image_url", Kind::Filled, parts::URL),
+        parts::DETAIL,
+        may("file_id", Kind::Only(&[], "Give the image as 'image_url'."), ""),
+    ]],
 };
 
 /// What the model said; also in what is answered.
@@ -115,9 +130,9 @@ pub(super) fn normal(input: Option<Value>, response: &str) -> Vec<Value> {
     named.collect()
 }
 
-/// Appends what items say to a chat.
-pub(super) fn add(messages: &mut Vec<Message>, items: Vec<Value>) {
-    for item in items {
+/// Appends what items say to a chat; `param` is where they are in the request.
+pub(super) fn add(messages: &mut Vec<Message>, items: Vec<Value>, param: &str) -> Result<(), ApiError> {
+    for (index, item) in items.into_iter().enumerate() {
         let mut item = Fields::of(item);
         match item.text("type").as_deref() {
             Some("function_call") => {
@@ -134,7 +149,10 @@ pub(super) fn add(messages: &mut Vec<Message>, items: Vec<Value>) {
             }
             Some("function_call_output") => {
                 let call = item.text("call_id").unwrap_or_default();
-                messages.push(Message::tool(call, item.take("output").map(said).unwrap_or_default()));
+                let mut message = Message::tool(call, "");
+                let output = item.take("output").unwrap_or_default();
+                parts::fill(&mut message, output, &format!("{param}[{index}].output"))?;
+                messages.push(message);
             }
             _ => {
                 let role = match item.text("role").as_deref() {
@@ -142,21 +160,15 @@ pub(super) fn add(messages: &mut Vec<Message>, items: Vec<Value>) {
                     Some("user") => Role::User,
                     _ => Role::System,
                 };
-                messages.push(Message::new(role, item.take("content").map(said).unwrap_or_default()));
+                let path = format!("{param}[{index}].content");
+                let mut message = Message::new(role, "");
+                parts::fill(&mut message, item.take("content").unwrap_or_default(), &path)?;
+                if role == Role::Assistant && !message.images.is_empty() {
+                    return Err(ApiError::value(&path, "the assistant says no images."));
+                }
+                messages.push(message);
             }
         }
     }
-}
-
-fn said(content: Value) -> String {
-    match content {
-        Value::String(text) => text,
-        Value::Array(parts) => parts.into_iter().map(part).collect::<Vec<_>>().join("\n"),
-        _ => String::new(),
-    }
-}
-
-fn part(part: Value) -> String {
-    let mut part = Fields::of(part);
-    part.text("text").or_else(|| part.text("refusal")).unwrap_or_default()
+    Ok(())
 }

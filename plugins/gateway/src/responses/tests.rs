@@ -66,13 +66,40 @@ fn items_become_a_chat() {
 }
 
 #[test]
+fn images_are_shown_by_users_and_tools() {
+    let image = r#"{"type":"input_image","image_url":"data:image/png;base64,aGk=","detail":"auto"}"#;
+    let said = |role: &str| {
+        format!(r#""input":[{{"role":"{role}","content":[{{"type":"input_text","text":"See"}},{image}]}}]"#)
+    };
+    let mut message = Message::user("See");
+    message.show(*b"hi");
+    assert_eq!(parsed(&said("user")).unwrap().request.input, Input::Chat(vec![message]));
+    let wrong = parsed(&said("assistant")).map(drop);
+    refused(wrong, 400, "input[0].content", "invalid_value", "says no images");
+
+    let call = r#"{"type":"function_call","call_id":"c","name":"look","arguments":"{}"}"#;
+    let output = format!(r#"{{"type":"function_call_output","call_id":"c","output":[{image}]}}"#);
+    let ask = parsed(&format!(r#""input":[{call},{output}]"#)).unwrap();
+    let Input::Chat(messages) = ask.request.input else { panic!("a chat") };
+    assert_eq!(messages[1].tool_call_id.as_deref(), Some("c"));
+    assert_eq!(messages[1].images.len(), 1);
+}
+
+#[test]
 fn what_cannot_be_names_its_field() {
-    let check = |more, param, code, says| refused(parsed(more).map(drop), 400, param, code, says);
+    let check = |more: &str, param, code, says| refused(parsed(more).map(drop), 400, param, code, says);
     check(r#""user":"u""#, "input", "missing_required_parameter", "input");
     check(r#""input":[]"#, "input", "invalid_value", "at least one");
     check(r#""input":[{"type":"reasoning"}]"#, "input[0].type", "invalid_value", "reasoning");
-    let image = r#""input":[{"role":"user","content":[{"type":"input_image"}]}]"#;
-    check(image, "input[0].content[0].type", "invalid_value", "no vision");
+    let place = "input[0].content[0].image_url";
+    let image = |more: &str| {
+        format!(r#""input":[{{"role":"user","content":[{{"type":"input_image"{more}}}]}}]"#)
+    };
+    check(&image(""), place, "missing_required_parameter", "image_url");
+    let remote = image(r#","image_url":"http://example.com/a.png""#);
+    check(&remote, place, "invalid_value", "fetches nothing");
+    let stored = image(r#","file_id":"f""#);
+    check(&stored, "input[0].content[0].file_id", "unsupported_parameter", "'image_url'");
     check(r#""input":"a","truncation":"auto""#, "truncation", "unsupported_parameter", "silently");
     check(r#""input":"a","background":true"#, "background", "unsupported_parameter", "false");
     check(
