@@ -53,6 +53,12 @@ impl Store {
         })
     }
 
+    /// Takes jobs from runners that were not heard of in time, as taking the next job does. Blocks.
+    pub fn take_back_jobs(&self) -> Result<(), StoreError> {
+        let now = (self.inner.clock)();
+        self.inner.database.write("take back jobs", |transaction| take_back(transaction, now))
+    }
+
     /// Tells that a job is still run, for as long as `lease` says from now on. Blocks.
     pub fn renew_job(&self, held: &Lease, lease: Duration) -> Result<Beat, StoreError> {
         let now = (self.inner.clock)();
