@@ -315,8 +315,9 @@ fn not_found(error: ModelsError) -> Error {
             return Error::new(ErrorKind::NotFound, format!("no model is named {name:?}")).hint(hint);
         }
         ModelsError::NoModel { .. } => ErrorKind::NotFound,
-        ModelsError::InvalidName { .. } | ModelsError::Unusable { .. } => ErrorKind::Invalid,
-        ModelsError::Directory { .. } => ErrorKind::Internal,
+        ModelsError::InvalidName { .. } => ErrorKind::Invalid,
+        // A file that is broken is no fault of who asks for the model.
+        ModelsError::Unusable { .. } | ModelsError::Directory { .. } => ErrorKind::Internal,
     };
     Error::new(kind, error.to_string())
 }

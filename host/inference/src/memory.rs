@@ -110,15 +110,20 @@ impl Short {
         let Self { needed, used, budget, .. } = *self;
         let free = Size(budget.saturating_sub(used));
         let (needed, budget) = (Size(needed), Size(budget));
-        let message = if self.never() {
-            format!("model {model} needs about {needed} of memory, but all models together may take {budget}")
+        // Whoever asks later finds room, unless there never is enough.
+        let (kind, message) = if self.never() {
+            let message = format!(
+                "model {model} needs about {needed} of memory, but all models together may take {budget}"
+            );
+            (ErrorKind::Internal, message)
         } else {
-            format!(
+            let message = format!(
                 "model {model} needs about {needed} of memory, but only {free} of the {budget} for models are free, \
                  and no other model that could make room is idle"
-            )
+            );
+            (ErrorKind::Unavailable, message)
         };
-        Error::new(ErrorKind::Exhausted, message).hint(
+        Error::new(kind, message).hint(
             "Raise inference.memory_budget if the machine has more, lower inference.context or inference.sequences, or \
              choose a smaller model.",
         )
@@ -230,7 +235,7 @@ mod tests {
         let memory = Arc::new(Memory::new(Some(3 << 30)));
         let _held = memory.take(2 << 30).expect("there is as much");
         let error = memory.take(3 << 29).expect_err("there is not").told("m");
-        assert_eq!(error.kind, ErrorKind::Exhausted);
+        assert_eq!(error.kind, ErrorKind::Unavailable);
         for text in ["model m", "1.5 GiB", "1.0 GiB", "3.0 GiB"] {
             assert!(error.message.contains(text), "{error}");
         }

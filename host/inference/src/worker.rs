@@ -185,6 +185,22 @@ pub(crate) fn unloaded(model: &str) -> Error {
         .hint("The next request loads it again.")
 }
 
+/// What a backend says of a load is for whoever asked for something else: no request is at fault, and either the cause
+/// may pass, such as a lack of memory, or the model is broken.
+fn not_loaded(model: &str, error: Error) -> Error {
+    let kind = match error.kind {
+        ErrorKind::Exhausted | ErrorKind::Unavailable | ErrorKind::Cancelled => ErrorKind::Unavailable,
+        ErrorKind::Timeout => ErrorKind::Timeout,
+        ErrorKind::Denied
+        | ErrorKind::NotFound
+        | ErrorKind::Invalid
+        | ErrorKind::ContextLength
+        | ErrorKind::Internal => ErrorKind::Internal,
+    };
+    let message = format!("model {model} could not be loaded: {}", error.message);
+    Error { kind, message, ..error }
+}
+
 /// Follows a load to its end. `patience` is the longest time without a sign of progress.
 async fn follow(
     model: &str,
@@ -202,11 +218,25 @@ async fn follow(
             None => return Err(Trouble::Ended),
             Some(Frame::Progress(share)) => progress(share),
             Some(Frame::Ready(info)) => return Ok(info),
-            Some(Frame::Failed(error)) => {
-                let message = format!("model {model} could not be loaded: {}", error.message);
-                return Err(Error { message, ..error }.into());
-            }
+            Some(Frame::Failed(error)) => return Err(not_loaded(model, error).into()),
             Some(frame) => return Err(Trouble::out_of_turn(&frame)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_worth_trying_again() {
+        let kind = |kind| not_loaded("m", Error::new(kind, "it is so")).kind;
+        assert_eq!(kind(ErrorKind::Exhausted), ErrorKind::Unavailable);
+        assert_eq!(kind(ErrorKind::Unavailable), ErrorKind::Unavailable);
+        assert_eq!(kind(ErrorKind::Invalid), ErrorKind::Internal);
+        assert_eq!(kind(ErrorKind::NotFound), ErrorKind::Internal);
+        let error = not_loaded("m", Error::invalid("no tensors").hint("look"));
+        assert_eq!(error.message, "model m could not be loaded: no tensors");
+        assert_eq!(error.hint.as_deref(), Some("look"));
     }
 }

@@ -51,7 +51,7 @@ async fn a_model_with_requests_never_makes_room() {
     let endless = kit.endless().await;
     let terms = Terms { deadline: Some(Instant::now() + Duration::from_millis(50)), ..Terms::default() };
     let error = kit.inference.under(terms).complete("a", prompt("hello", 2)).await.expect_err("no room");
-    assert_eq!(error.kind, ErrorKind::Exhausted);
+    assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(error.message.contains("model a needs about 48.0 MiB"), "{error}");
     assert!(error.message.contains("only 24.0 MiB of the 72.0 MiB"), "{error}");
     assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("inference.memory_budget")), "{error:?}");
@@ -69,7 +69,7 @@ async fn a_model_with_requests_never_makes_room() {
 async fn what_never_fits_is_refused_at_once() {
     let kit = Kit::new(|config| config.memory_budget = Some(1 << 20));
     let error = kit.inference.complete("fast", prompt("hello", 2)).await.expect_err("too large");
-    assert_eq!((error.kind, error.retry_after_ms), (ErrorKind::Exhausted, None));
+    assert_eq!((error.kind, error.retry_after_ms), (ErrorKind::Internal, None));
     assert!(error.message.contains("48.0 MiB") && error.message.contains("1.0 MiB"), "{error}");
     let status = kit.inference.status("fast").await.expect("it is known");
     assert_eq!((status.state, status.estimated), (State::Unloaded, EACH), "a refusal is no failure");
@@ -83,7 +83,7 @@ async fn nothing_is_unloaded_where_that_would_not_be_enough() {
     let endless = kit.endless().await;
     let terms = Terms { wait_for_load: Some(Duration::ZERO), ..Terms::default() };
     let error = kit.inference.under(terms).load("b", |_| {}).await.expect_err("no room");
-    assert_eq!(error.kind, ErrorKind::Exhausted);
+    assert_eq!(error.kind, ErrorKind::Unavailable);
     assert_eq!(names(&kit), ["a", "slow"]);
     drop(endless);
     ask(&kit, "b").await;
