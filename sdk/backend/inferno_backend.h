@@ -50,6 +50,7 @@ enum {
     INFERNO_EMBEDDING = 3, /* the vector of the next input: float32 values, little-endian, of unit length together; for a
                               ranking, one value: the score of the next document */
     INFERNO_DONE = 4,      /* {"finish": "stop" | "length" | "tool_calls" | "cancelled",
+                               "stopped_by": n, where the n-th of the texts of "stop", from 0, came up; else absent,
                                "usage": {"prompt_tokens": n, "output_tokens": n, "cached_tokens": n or absent}} */
     INFERNO_FAILED = 5,    /* an error */
     INFERNO_TOKENS = 6,    /* the tokens of a text: uint32 values, little-endian */

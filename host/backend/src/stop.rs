@@ -1,29 +1,33 @@
 //! Texts that end an answer.
 
+use std::cmp::Reverse;
+
 /// What may be shown after a piece of text was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
     /// Text that cannot be part of a stop text any more.
     pub emit: String,
-    /// A stop text is complete: the answer ends here.
-    pub stopped: bool,
+    /// The stop text of this number, from 0, is complete: the answer ends here.
+    pub stopped: Option<u32>,
 }
 
 /// Looks for stop texts in text that comes in pieces. What might become a stop text is held back until that is
 /// decided, so that no part of one is ever shown. How the text is cut into pieces changes nothing: the stop text that
-/// is complete first ends the answer, and of those that are complete at once, the longest.
+/// is complete first ends the answer, and of those that are complete at once, the longest; of equal ones the first.
 #[derive(Debug)]
 pub struct StopMatcher {
     needles: Vec<Needle>,
     /// The end of the text so far that is the beginning of some stop text.
     held: String,
-    stopped: bool,
+    stopped: Option<u32>,
 }
 
 /// One stop text, as the automaton of Knuth, Morris and Pratt: constant time for each byte on average, whatever the
 /// stop text looks like.
 #[derive(Debug)]
 struct Needle {
+    /// Which of the stop texts it is.
+    number: u32,
     text: Vec<u8>,
     /// For each length of a matched beginning: the longest shorter beginning that also ends there.
     shorter: Vec<usize>,
@@ -34,30 +38,34 @@ struct Needle {
 impl StopMatcher {
     /// Looks for any of `stops`; empty ones are ignored.
     pub fn new(stops: Vec<String>) -> Self {
-        let needles = stops.into_iter().filter(|stop| !stop.is_empty()).map(Needle::new).collect();
-        Self { needles, held: String::new(), stopped: false }
+        let needles = (0..).zip(stops).filter(|(_, stop)| !stop.is_empty());
+        let needles = needles.map(|(number, stop)| Needle::new(number, stop)).collect();
+        Self { needles, held: String::new(), stopped: None }
     }
 
     /// Takes more text. After a stop, text is swallowed.
     pub fn push(&mut self, text: &str) -> Stop {
-        if self.stopped {
-            return Stop { emit: String::new(), stopped: true };
+        if self.stopped.is_some() {
+            return Stop { emit: String::new(), stopped: self.stopped };
         }
         let before = self.held.len();
         self.held.push_str(text);
         for (index, byte) in text.bytes().enumerate() {
-            let complete = self.needles.iter_mut().filter_map(|needle| needle.advance(byte)).max();
-            if let Some(length) = complete {
-                self.stopped = true;
+            let complete = self.needles.iter_mut().filter_map(|needle| {
+                let length = needle.advance(byte)?;
+                Some((length, Reverse(needle.number)))
+            });
+            if let Some((length, Reverse(number))) = complete.max() {
+                self.stopped = Some(number);
                 let mut emit = std::mem::take(&mut self.held);
                 emit.truncate(before + index + 1 - length);
-                return Stop { emit, stopped: true };
+                return Stop { emit, stopped: self.stopped };
             }
         }
         // Text and stop texts are whole characters, so no beginning starts inside a character.
         let undecided = self.needles.iter().map(|needle| needle.matched).max().unwrap_or(0);
         let held = self.held.split_off(self.held.len() - undecided);
-        Stop { emit: std::mem::replace(&mut self.held, held), stopped: false }
+        Stop { emit: std::mem::replace(&mut self.held, held), stopped: None }
     }
 
     /// Ends the text: what was held back is no stop text after all.
@@ -68,7 +76,7 @@ impl StopMatcher {
 }
 
 impl Needle {
-    fn new(text: String) -> Self {
+    fn new(number: u32, text: String) -> Self {
         let text = text.into_bytes();
         let mut shorter = vec![0; text.len()];
         for end in 1..text.len() {
@@ -78,7 +86,7 @@ impl Needle {
             }
             shorter[end] = length + usize::from(text[length] == text[end]);
         }
-        Self { text, shorter, matched: 0 }
+        Self { number, text, shorter, matched: 0 }
     }
 
     /// Takes one byte; returns the stop text's length when it is complete.
@@ -106,9 +114,9 @@ mod tests {
         for piece in pieces {
             let stop = matcher.push(piece);
             shown.push(stop.emit);
-            if stop.stopped {
+            if stop.stopped.is_some() {
                 shown.push("|".into());
-                assert_eq!(matcher.push("more"), Stop { emit: String::new(), stopped: true });
+                assert_eq!(matcher.push("more"), Stop { emit: String::new(), stopped: stop.stopped });
                 assert_eq!(matcher.finish(), "");
                 return shown;
             }
@@ -150,6 +158,15 @@ mod tests {
     }
 
     #[test]
+    fn the_stop_text_is_named_by_its_place() {
+        for (stops, text, number) in
+            [(&["", "b", "a"][..], "xa", 2), (&["bc", "abc"], "abc", 1), (&["a", "a"], "a", 0)]
+        {
+            assert_eq!(matcher(stops).push(text).stopped, Some(number), "{stops:?}");
+        }
+    }
+
+    #[test]
     fn characters_stay_whole() {
         // `ö` and `ü` share their first byte, as do the two faces their first three.
         assert_eq!(shown(&["ö"], &["ü", "ö"]), ["ü", "", "|"]);
@@ -166,7 +183,7 @@ mod tests {
         let text = "a".repeat(1 << 10);
         let emitted: usize = (0..2 << 10).map(|_| matcher.push(&text).emit.len()).sum();
         assert_eq!(emitted, 1 << 20);
-        assert_eq!(matcher.push("b"), Stop { emit: String::new(), stopped: true });
+        assert_eq!(matcher.push("b"), Stop { emit: String::new(), stopped: Some(0) });
     }
 
     /// Against the definition, spelt out: for every short text over three letters, cut in every way.
@@ -203,18 +220,19 @@ mod tests {
         for (index, character) in text.iter().enumerate() {
             piece.push(*character);
             seen.push(*character);
-            let complete = stops.iter().filter(|stop| seen.ends_with(*stop)).map(|stop| stop.len()).max();
-            end = end.or(complete.map(|length| seen.len() - length));
+            let complete = (0..).zip(stops).filter(|(_, stop)| seen.ends_with(*stop));
+            let complete = complete.max_by_key(|(_, stop)| stop.len());
+            end = end.or(complete.map(|(number, stop)| (seen.len() - stop.len(), number)));
             if cuts & 1 << index == 0 {
                 continue;
             }
             let stop = matcher.push(&std::mem::take(&mut piece));
             shown.push_str(&stop.emit);
             let context = format!("{stops:?} in {seen:?}, cut at {cuts:b}");
-            assert_eq!(stop.stopped, end.is_some(), "{context}");
+            assert_eq!(stop.stopped, end.map(|(_, number)| number), "{context}");
             let held = stops.iter().flat_map(|stop| stop.char_indices().map(|(at, _)| &stop[..at]));
             let held = held.filter(|start| seen.ends_with(start)).map(str::len).max().unwrap_or(0);
-            assert_eq!(shown, seen[..end.unwrap_or(seen.len() - held)], "{context}");
+            assert_eq!(shown, seen[..end.map_or(seen.len() - held, |(at, _)| at)], "{context}");
         }
     }
 }

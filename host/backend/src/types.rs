@@ -146,8 +146,11 @@ pub struct Device {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
-    /// The model ended its answer, or a stop text came up.
+    /// The model ended its answer.
     Stop,
+    /// The text of this number, from 0, among [`crate::Generate::stop`] came up.
+    #[serde(rename = "stopped_by")]
+    StoppedBy(u32),
     /// `max_tokens` or the context was reached.
     Length,
     /// The model called tools.

@@ -15,6 +15,9 @@ struct Started {
 struct Done {
     finish: Finish,
     usage: Usage,
+    /// Beside the finish, so that those who do not know it see an answer that stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped_by: Option<u32>,
 }
 
 /// What a backend says about itself.
@@ -138,7 +141,11 @@ pub(crate) fn encode_event(event: &Event) -> Result<(u32, Cow<'_, [u8]>), Error>
             (abi::EMBEDDING, vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into())
         }
         Event::Done { finish, usage } => {
-            let json = to_json("the end of a request", &Done { finish: *finish, usage: *usage })?;
+            let (finish, stopped_by) = match *finish {
+                Finish::StoppedBy(number) => (Finish::Stop, Some(number)),
+                finish => (finish, None),
+            };
+            let json = to_json("the end of a request", &Done { finish, usage: *usage, stopped_by })?;
             (abi::DONE, json.into())
         }
         Event::Failed(error) => (abi::FAILED, to_json("an error", error)?.into()),
@@ -180,7 +187,11 @@ pub(crate) fn decode_event(kind: u32, data: &[u8]) -> Result<Event, Error> {
             Ok(Event::Embedding(values))
         }
         abi::DONE => {
-            let Done { finish, usage } = from_json("the end of a request", data)?;
+            let Done { finish, usage, stopped_by } = from_json("the end of a request", data)?;
+            let finish = match (finish, stopped_by) {
+                (Finish::Stop, Some(number)) => Finish::StoppedBy(number),
+                (finish, _) => finish,
+            };
             Ok(Event::Done { finish, usage })
         }
         abi::FAILED => Ok(Event::Failed(from_json("an error", data)?)),

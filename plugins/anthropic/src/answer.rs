@@ -80,8 +80,8 @@ pub(crate) fn count(request: &Request) -> Result<Response, ApiError> {
 
 /// `/v1/messages`
 pub(crate) async fn answer(ask: Ask, id: &str) -> Result<Response, ApiError> {
-    let Ask { request, stops, one_call, stream } = ask;
-    let blocks = Blocks::new(stops, one_call);
+    let Ask { request, one_call, stream } = ask;
+    let blocks = Blocks::new(one_call);
     let generation = inference::generate(&request).await?;
     if stream {
         // Counted while the model begins: this dialect tells the length of the prompt first. A backend that cannot
@@ -181,25 +181,28 @@ async fn follow<E>(
         drop(generation);
         Ok(counted(&blocks, request))
     } else {
-        generation.end().await.map_err(ApiError::from).and_then(|end| ended(&blocks, &end.finish, end.usage))
+        generation.end().await.map_err(ApiError::from).and_then(|end| ended(&blocks, end))
     };
     each(&mut changes).await?;
     Ok(end)
 }
 
-fn ended(blocks: &Blocks, finish: &Finish, usage: Usage) -> Result<End, ApiError> {
-    let reason = match finish {
+fn ended(blocks: &Blocks, end: inference::End) -> Result<End, ApiError> {
+    let inference::End { finish, stopped_by, usage } = end;
+    let reason = match &finish {
         Finish::ToolCalls => "tool_use",
         Finish::Stop if blocks.called() => "tool_use",
+        Finish::Stop if stopped_by.is_some() => "stop_sequence",
         Finish::Stop => "end_turn",
         Finish::Length => "max_tokens",
         Finish::Cancelled => return Err(ApiError::cancelled()),
         Finish::Other(word) => word,
     };
-    Ok(End { reason: reason.to_owned(), sequence: None, usage })
+    let sequence = stopped_by.filter(|_| reason == "stop_sequence");
+    Ok(End { reason: reason.to_owned(), sequence, usage })
 }
 
-/// The end of an answer that was ended here, before the model did it, so that its tokens were not told. They stay unknown
+/// The end of an answer that was ended here, at its second call, before the model did it, so that its tokens were not told. They stay unknown
 /// where the backend cannot count either, since the answer is no worse for it.
 fn counted(blocks: &Blocks, request: &Request) -> End {
     let output = inference::tokenize(&request.model, blocks.written(), false).unwrap_or_default();
@@ -208,9 +211,7 @@ fn counted(blocks: &Blocks, request: &Request) -> End {
         output_tokens: u32::try_from(output.len()).unwrap_or(u32::MAX),
         cached_tokens: 0,
     };
-    let sequence = blocks.stopped_by().map(str::to_owned);
-    let reason = if sequence.is_some() { "stop_sequence" } else { "tool_use" };
-    End { reason: reason.to_owned(), sequence, usage }
+    End { reason: "tool_use".to_owned(), sequence: None, usage }
 }
 
 #[cfg(test)]
@@ -269,12 +270,20 @@ mod tests {
 
     #[test]
     fn ends_have_anthropics_names() {
-        let blocks = Blocks::new(Vec::new(), false);
-        let reason = |finish| ended(&blocks, &finish, USAGE).unwrap().reason;
+        let blocks = Blocks::new(false);
+        let end = |finish, text: Option<&str>| {
+            let stopped_by = text.map(str::to_owned);
+            ended(&blocks, inference::End { finish, stopped_by, usage: USAGE })
+        };
+        let reason = |finish| end(finish, None).unwrap().reason;
         assert_eq!(reason(Finish::Stop), "end_turn");
         assert_eq!(reason(Finish::Length), "max_tokens");
         assert_eq!(reason(Finish::ToolCalls), "tool_use");
         assert_eq!(reason(Finish::Other("refusal".into())), "refusal");
-        assert_eq!(seen(ended(&blocks, &Finish::Cancelled, USAGE).unwrap_err()).0, 529);
+        assert_eq!(seen(end(Finish::Cancelled, None).unwrap_err()).0, 529);
+        let stopped = end(Finish::Stop, Some("END")).unwrap();
+        assert_eq!((stopped.reason.as_str(), stopped.sequence.as_deref()), ("stop_sequence", Some("END")));
+        let called = end(Finish::ToolCalls, Some("END")).unwrap();
+        assert_eq!((called.reason.as_str(), called.sequence), ("tool_use", None));
     }
 }

@@ -10,10 +10,7 @@ use crate::{messages, tools};
 /// A message to write.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ask {
-    /// Without the texts that end the answer.
     pub(crate) request: Request,
-    /// The texts that end the answer.
-    pub(crate) stops: Vec<String>,
     /// At most one tool may be called.
     pub(crate) one_call: bool,
     pub(crate) stream: bool,
@@ -24,14 +21,15 @@ pub(crate) fn parse(body: &mut Fields) -> Result<Ask, ApiError> {
     let max_tokens = body.integer("max_tokens", 1, u32::MAX.into())?;
     let max_tokens = max_tokens.ok_or_else(|| body.missing("max_tokens"))?;
     let stream = body.boolean("stream")?.unwrap_or(false);
-    let stops = stops(body)?;
+    let stop = stops(body)?;
     let (mut request, one_call) = prompt(body)?;
+    request.stop = stop;
     request.max_tokens = u32::try_from(max_tokens).ok();
     request.temperature = body.number("temperature", 0.0, 1.0)?;
     request.top_k = body.integer("top_k", 0, i32::MAX.into())?.and_then(|k| u32::try_from(k).ok());
     // 0 is a usual way to say "only the likeliest token"; the host's range begins just above.
     request.top_p = body.number("top_p", 0.0, 1.0)?.map(|p| p.max(f32::MIN_POSITIVE));
-    Ok(Ask { request, stops, one_call, stream })
+    Ok(Ask { request, one_call, stream })
 }
 
 /// Reads a request for `/v1/messages/count_tokens`.
@@ -121,7 +119,7 @@ mod tests {
 
     #[test]
     fn little_is_needed() {
-        let ask = Ask { request: expected(), stops: Vec::new(), one_call: false, stream: false };
+        let ask = Ask { request: expected(), one_call: false, stream: false };
         assert_eq!(parsed("").unwrap(), ask);
         let harmless = r#","thinking":{"type":"disabled"},"metadata":{"user_id":"u"},"service_tier":"auto","mcp_servers":[],
             "stop_sequences":[],"tools":[],"tool_choice":{"type":"none"},"cache_control":{"type":"ephemeral"}"#;
@@ -142,8 +140,8 @@ mod tests {
         request.top_k = Some(7);
         request.top_p = Some(f32::MIN_POSITIVE);
         request.format = Some(Format::Json(Some(r#"{"type":"object"}"#.to_owned())));
-        let stops = vec!["x".to_owned(), "\n\ny".to_owned()];
-        assert_eq!(ask, Ask { request, stops, one_call: false, stream: true });
+        request.stop = vec!["x".to_owned(), "\n\ny".to_owned()];
+        assert_eq!(ask, Ask { request, one_call: false, stream: true });
     }
 
     #[test]

@@ -4,8 +4,6 @@ use inferno_sdk::inference::{Piece, ToolCallDelta};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::stops::Stops;
-
 /// What happens to a block, as a streaming client reads it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -50,13 +48,11 @@ pub(crate) enum Delta {
 /// Turns what the model writes into changes of blocks.
 #[derive(Debug)]
 pub(crate) struct Blocks {
-    stops: Stops,
     one_call: bool,
     /// How many have closed.
     closed: usize,
     open: Option<Open>,
     called: bool,
-    stopped_by: Option<String>,
     /// What the model wrote, where the answer may end before the model does: the tokens have to be counted then.
     written: Option<String>,
 }
@@ -69,10 +65,10 @@ enum Open {
 }
 
 impl Blocks {
-    pub(crate) fn new(stops: Vec<String>, one_call: bool) -> Self {
-        let stops = Stops::new(stops);
-        let written = (one_call || !stops.is_empty()).then(String::new);
-        Self { stops, one_call, closed: 0, open: None, called: false, stopped_by: None, written }
+    /// `one_call`: a second call ends the answer.
+    pub(crate) fn new(one_call: bool) -> Self {
+        let written = one_call.then(String::new);
+        Self { one_call, closed: 0, open: None, called: false, written }
     }
 
     /// Takes more of the answer; true where it ends here, whatever else the model would write.
@@ -80,10 +76,8 @@ impl Blocks {
         match piece {
             Piece::Text(text) => {
                 self.note(&text);
-                let found = self.stops.push(&text);
-                self.text(found.text, each);
-                self.stopped_by = found.stop;
-                self.stopped_by.is_some()
+                self.text(text, each);
+                false
             }
             Piece::ToolCall(call) => self.call(call, each),
             Piece::Choices(_) => false,
@@ -92,16 +86,7 @@ impl Blocks {
 
     /// Closes what is open.
     pub(crate) fn finish(&mut self, each: &mut impl FnMut(Change)) {
-        if self.stopped_by.is_none() {
-            let rest = self.stops.finish();
-            self.text(rest, each);
-        }
         self.close(each);
-    }
-
-    /// The text that ended the answer.
-    pub(crate) fn stopped_by(&self) -> Option<&str> {
-        self.stopped_by.as_deref()
     }
 
     /// A tool was called.
@@ -130,9 +115,6 @@ impl Blocks {
             if self.called && self.one_call {
                 return true;
             }
-            // No text that ends the answer can begin before a call and end after it.
-            let rest = self.stops.finish();
-            self.text(rest, each);
             let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
             self.note(&name);
             self.called = true;
@@ -236,7 +218,7 @@ mod tests {
 
     #[test]
     fn text_and_calls_are_blocks_of_their_own() {
-        let mut blocks = Blocks::new(Vec::new(), false);
+        let mut blocks = Blocks::new(false);
         let pieces = vec![
             text("I "),
             text("ask."),
@@ -278,22 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_ends_the_answer_is_named() {
-        let mut blocks = Blocks::new(vec!["END".into()], false);
-        let (_, over, whole) = run(&mut blocks, vec![text("a E"), text("ND b"), text("c")]);
-        assert_eq!((over, blocks.stopped_by()), (true, Some("END")));
-        assert_eq!(whole, json!([{"type": "text", "text": "a "}]));
-        assert_eq!(blocks.written(), "a END b");
-
-        let mut blocks = Blocks::new(vec!["END".into()], false);
-        let (_, over, whole) = run(&mut blocks, vec![text("a E"), call(0, Some("f"), "{}")]);
-        assert_eq!((over, blocks.stopped_by()), (false, None));
-        assert_eq!(whole[0], json!({"type": "text", "text": "a E"}));
-    }
-
-    #[test]
     fn a_second_call_ends_the_answer_where_one_is_wanted() {
-        let mut blocks = Blocks::new(Vec::new(), true);
+        let mut blocks = Blocks::new(true);
         let pieces = vec![call(0, Some("f"), "{"), call(0, None, "}"), call(1, Some("g"), "{}")];
         let (_, over, whole) = run(&mut blocks, pieces);
         assert!(over);
@@ -303,9 +271,9 @@ mod tests {
 
     #[test]
     fn nothing_written_is_no_block_and_half_a_call_has_no_input() {
-        let (changes, _, whole) = run(&mut Blocks::new(Vec::new(), false), vec![text("")]);
+        let (changes, _, whole) = run(&mut Blocks::new(false), vec![text("")]);
         assert_eq!((changes.len(), whole), (0, json!([])));
-        let (.., whole) = run(&mut Blocks::new(Vec::new(), false), vec![call(0, Some("f"), "{\"a\":")]);
+        let (.., whole) = run(&mut Blocks::new(false), vec![call(0, Some("f"), "{\"a\":")]);
         assert_eq!(whole[0]["input"], json!({}));
     }
 }

@@ -8,7 +8,6 @@ mod ask;
 mod blocks;
 mod error;
 mod messages;
-mod stops;
 mod tools;
 
 use std::hash::{BuildHasher, RandomState};

@@ -265,7 +265,14 @@ mod tests {
 
     fn completion(text: &str, finish: Finish) -> Completion {
         let usage = Usage { prompt_tokens: 5, output_tokens: 2, cached_tokens: 3 };
-        Completion { text: text.into(), tool_calls: Vec::new(), choices: Vec::new(), finish, usage }
+        Completion {
+            text: text.into(),
+            tool_calls: Vec::new(),
+            choices: Vec::new(),
+            finish,
+            stopped_by: None,
+            usage,
+        }
     }
 
     fn chatted(completions: &[Completion], calls: Calls, logprobs: bool) -> Value {

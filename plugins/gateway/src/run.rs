@@ -74,9 +74,9 @@ impl Gathered {
         }
     }
 
-    fn end(self, End { finish, usage }: End) -> Completion {
+    fn end(self, End { finish, usage, stopped_by }: End) -> Completion {
         let Self { text, tool_calls, choices } = self;
-        Completion { text, tool_calls, choices, finish, usage }
+        Completion { text, tool_calls, choices, finish, stopped_by, usage }
     }
 }
 
@@ -124,7 +124,8 @@ mod tests {
         ] {
             gathered.add(piece);
         }
-        let whole = gathered.end(End { finish: Finish::ToolCalls, usage: Usage::default() });
+        let whole =
+            gathered.end(End { finish: Finish::ToolCalls, stopped_by: None, usage: Usage::default() });
         assert_eq!((&*whole.text, whole.finish), ("ab", Finish::ToolCalls));
         let call =
             |id: &str| ToolCall { id: id.into(), name: format!("name of {id}"), arguments: "{}".into() };

@@ -146,7 +146,7 @@ async fn whole(mut generation: Generation, voice: &Voice, mut times: Times) -> R
         times.begun.get_or_insert_with(Instant::now);
         parts.take(piece);
     }
-    let End { finish, usage } = generation.end().await?;
+    let End { finish, usage, .. } = generation.end().await?;
     let reason = reason(&finish)?;
     Ok(Response::json(200, &voice.done(&mut parts, reason, Some(times.figures(usage)))))
 }

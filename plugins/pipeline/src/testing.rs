@@ -122,7 +122,14 @@ impl Host for FakeHost {
             };
             self.prompts.borrow_mut().push(text.clone());
             let (tool_calls, choices) = (Vec::new(), Vec::new());
-            Ok(Completion { text, tool_calls, choices, finish: Finish::Stop, usage: Usage::default() })
+            Ok(Completion {
+                text,
+                tool_calls,
+                choices,
+                finish: Finish::Stop,
+                stopped_by: None,
+                usage: Usage::default(),
+            })
         };
         // As they come, which is in no order.
         for (number, request) in requests.into_iter().enumerate().rev() {

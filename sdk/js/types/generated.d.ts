@@ -219,6 +219,8 @@ export declare namespace inference {
   export class Embeddings {
     private constructor();
     /** One vector of unit length per input, in order. */
+    /** The text that ended it, where one that `request.stop` named came up. */
+    stoppedBy(): string | null;
     vectors(): number[][];
     usage(): Usage;
   }

@@ -230,3 +230,6 @@ class _Completion:
 
     def choices(self) -> list[Any]:
         return []
+
+    def stopped_by(self) -> str | None:
+        return None

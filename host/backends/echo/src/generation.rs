@@ -113,8 +113,8 @@ impl Request {
                     self.output_tokens += 1;
                     let stop = stops.push(&token);
                     text(stop.emit);
-                    if stop.stopped {
-                        return Some(Finish::Stop);
+                    if let Some(number) = stop.stopped {
+                        return Some(Finish::StoppedBy(number));
                     }
                     if !answer.is_empty() && self.output_tokens < *limit {
                         return None;

@@ -141,15 +141,15 @@ fn stops_at_stop_texts_across_tokens() {
             answer(model.as_mut(), Generate { stop, max_tokens, ..prompt("one two three four") });
         (pieces.join("|"), finish, used.output_tokens)
     };
-    assert_eq!(stopped(&["o th"], None), ("one| tw".into(), Finish::Stop, 3));
+    assert_eq!(stopped(&["o th"], None), ("one| tw".into(), Finish::StoppedBy(0), 3));
     assert_eq!(
         stopped(&["two four", "two three five"], None),
         ("one| |two three four".into(), Finish::Stop, 4)
     );
-    assert_eq!(stopped(&["four"], Some(4)), ("one| two| three| ".into(), Finish::Stop, 4));
+    assert_eq!(stopped(&["", "four"], Some(4)), ("one| two| three| ".into(), Finish::StoppedBy(1), 4));
     // At the end it is clear that the beginning of a stop text was none.
     assert_eq!(stopped(&["two three"], Some(2)), ("one| |two".into(), Finish::Length, 2));
-    assert_eq!(stopped(&["one"], None), (String::new(), Finish::Stop, 1));
+    assert_eq!(stopped(&["one"], None), (String::new(), Finish::StoppedBy(0), 1));
 }
 
 #[test]

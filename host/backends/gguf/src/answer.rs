@@ -47,8 +47,8 @@ impl Answer {
         self.logprobs.is_some()
     }
 
-    /// Takes the token that was chosen with these logits, and the buffer for its bytes; true: a stop text ended the
-    /// answer.
+    /// Takes the token that was chosen with these logits, and the buffer for its bytes. Tells which stop
+    /// text ended the answer, if one did.
     pub(crate) fn push(
         &mut self,
         token: LlamaToken,
@@ -56,7 +56,7 @@ impl Answer {
         vocab: &LlamaVocab<'_>,
         piece: &mut Vec<u8>,
         emit: &mut dyn FnMut(Event),
-    ) -> bool {
+    ) -> Option<u32> {
         if let Some((most, logits)) = self.logprobs.zip(logits) {
             emit(Event::Choices(vec![likely::choice(logits, token, most, vocab)]));
         }
@@ -69,18 +69,18 @@ impl Answer {
     }
 
     /// Ends the answer, tells what was held back, and says how it ended.
-    pub(crate) fn finish(&mut self, finish: Finish, stopped: bool, emit: &mut dyn FnMut(Event)) -> Finish {
+    pub(crate) fn finish(&mut self, finish: Finish, emit: &mut dyn FnMut(Event)) -> Finish {
         let mut finish = finish;
-        if !stopped {
+        if !matches!(finish, Finish::StoppedBy(_)) {
             let (rest, late) = self.text.finish();
             self.tell(rest, emit);
-            if late {
-                finish = Finish::Stop;
+            if let Some(number) = late {
+                finish = Finish::StoppedBy(number);
             }
         }
         if let Some(tools) = &mut self.tools {
             tools.parser.finish(emit);
-            if tools.parser.calls() > 0 && finish == Finish::Stop {
+            if tools.parser.calls() > 0 && matches!(finish, Finish::Stop | Finish::StoppedBy(_)) {
                 return Finish::ToolCalls;
             }
         }

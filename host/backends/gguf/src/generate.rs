@@ -390,21 +390,21 @@ impl Generator {
         };
         let answer = &mut slot.job.answer;
         let mut tell = |event| emit(id, event);
-        let (finish, stopped) = if vocab.is_eog(token) {
-            (Finish::Stop, false)
+        let finish = if vocab.is_eog(token) {
+            Finish::Stop
         } else {
             slot.job.tokens.push(token);
             let logits = answer.wants_logprobs().then(|| self.context.get_logits_ith(row));
             let stopped = answer.push(token, logits, &vocab, &mut self.piece, &mut tell);
-            if stopped {
-                (Finish::Stop, true)
+            if let Some(number) = stopped {
+                Finish::StoppedBy(number)
             } else if count(&slot.job.tokens) - slot.job.prompt < slot.job.most {
                 return None;
             } else {
-                (Finish::Length, false)
+                Finish::Length
             }
         };
-        Some(End::Finished(answer.finish(finish, stopped, &mut tell)))
+        Some(End::Finished(answer.finish(finish, &mut tell)))
     }
 
     /// Empties a slot; what it read and wrote stays in the cache.

@@ -16,12 +16,12 @@ impl Text {
         Self { characters: Utf8Assembler::default(), stops }
     }
 
-    /// Takes a token's bytes; returns what may be shown, and whether a stop text ended the answer.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> (String, bool) {
+    /// Takes a token's bytes; returns what may be shown, and which stop text ended the answer, if one did.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> (String, Option<u32>) {
         let text = self.characters.push(bytes);
         match &mut self.stops {
-            None => (text, false),
-            Some(_) if text.is_empty() => (text, false),
+            None => (text, None),
+            Some(_) if text.is_empty() => (text, None),
             Some(stops) => {
                 let stop = stops.push(&text);
                 (stop.emit, stop.stopped)
@@ -29,14 +29,14 @@ impl Text {
         }
     }
 
-    /// What was held back when the answer ends otherwise, and whether a stop text came up in it.
-    pub(crate) fn finish(&mut self) -> (String, bool) {
+    /// What was held back when the answer ends otherwise, and which stop text came up in it, if one did.
+    pub(crate) fn finish(&mut self) -> (String, Option<u32>) {
         let text = self.characters.finish();
         match &mut self.stops {
-            None => (text, false),
+            None => (text, None),
             Some(stops) => {
                 let stop = stops.push(&text);
-                let rest = if stop.stopped { String::new() } else { stops.finish() };
+                let rest = if stop.stopped.is_some() { String::new() } else { stops.finish() };
                 (stop.emit + &rest, stop.stopped)
             }
         }

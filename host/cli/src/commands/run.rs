@@ -109,7 +109,7 @@ async fn as_text(session: &Session, request: Generate, printer: Printer) -> Outc
     }
     match answer?.finish {
         Finish::Cancelled => Err(Failure::interrupted()),
-        Finish::Stop | Finish::Length | Finish::ToolCalls => Ok(0),
+        Finish::Stop | Finish::StoppedBy(_) | Finish::Length | Finish::ToolCalls => Ok(0),
     }
 }
 

@@ -67,10 +67,11 @@ impl State {
         let whole = match self.models().complete(&model, work).await {
             Ok(mut whole) => {
                 tokens.written(whole.usage.output_tokens.into());
+        let stops = work.stop.clone();
                 if !detail.note(&whole.choices) {
                     whole.choices.clear();
                 }
-                Ok(Completion(whole))
+                Ok(Completion::new(whole, &stops))
             }
             Err(error) => Err(worded(shared, model, error).await),
         };

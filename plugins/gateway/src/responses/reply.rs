@@ -198,7 +198,7 @@ impl Reply {
 
     /// Takes over a whole answer.
     pub(super) fn complete(&mut self, completion: Completion) -> Result<(), ApiError> {
-        let Completion { text, tool_calls, choices, finish, usage } = completion;
+        let Completion { text, tool_calls, choices, finish, usage, .. } = completion;
         if !text.is_empty() || tool_calls.is_empty() {
             self.output.push(Item::Said { id: self.item_id("msg"), done: true, text, choices });
         }

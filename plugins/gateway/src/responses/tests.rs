@@ -131,6 +131,7 @@ fn a_whole_answer_has_openais_form() {
         tool_calls: Vec::new(),
         choices: vec![choice(b"Hi", -1.0, &[])],
         finish: Finish::Length,
+        stopped_by: None,
         usage: usage(),
     };
     let answer = answered(completion.clone());
@@ -182,7 +183,7 @@ fn stream_of(writer: events::Writer, events: run::Events) -> Response {
 }
 
 fn end(finish: Finish) -> Event {
-    Event::End(Ok(End { finish, usage: usage() }))
+    Event::End(Ok(End { finish, stopped_by: None, usage: usage() }))
 }
 
 #[test]

@@ -9,7 +9,11 @@ use crate::schema::Object;
 use crate::testing::{fits, now};
 
 fn end(finish: Finish) -> Event {
-    Event::End(Ok(End { finish, usage: Usage { prompt_tokens: 3, output_tokens: 2, cached_tokens: 1 } }))
+    Event::End(Ok(End {
+        finish,
+        stopped_by: None,
+        usage: Usage { prompt_tokens: 3, output_tokens: 2, cached_tokens: 1 },
+    }))
 }
 
 fn piece(text: &str) -> Event {

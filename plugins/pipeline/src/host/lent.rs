@@ -66,8 +66,8 @@ async fn answer(request: &Request) -> Result<Completion, Error> {
     while let Some(piece) = generation.next().await {
         text.push_str(&piece);
     }
-    let End { finish, usage } = generation.end().await?;
-    Ok(Completion { text, tool_calls: Vec::new(), choices: Vec::new(), finish, usage })
+    let End { finish, stopped_by, usage } = generation.end().await?;
+    Ok(Completion { text, tool_calls: Vec::new(), choices: Vec::new(), finish, stopped_by, usage })
 }
 
 struct Hired(plugins::Step);

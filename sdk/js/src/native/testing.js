@@ -116,6 +116,7 @@ function model(answer, requests) {
         cachedTokens: () => 0,
         toolCalls: () => [],
         choices: () => [],
+        stoppedBy: () => null,
       };
     },
     embed: () => missing("the test's model does not embed; lend a whole `inference` instead"),

@@ -301,6 +301,11 @@ class Completion:
         Every token, where log-probabilities were asked for.
         """
         raise NotImplementedError
+    def stopped_by(self) -> Optional[str]:
+        """
+        The text that ended it, where one that `request.stop` named came up.
+        """
+        raise NotImplementedError
     def __enter__(self) -> Self:
         """Returns self"""
         return self

@@ -110,7 +110,7 @@ fn stop_texts_are_found_across_tokens_and_not_shown() {
         let outcome =
             generate(&mut *model, Generate { stop: vec!["never said".into(), stop.clone()], ..ask.clone() });
         assert_eq!(outcome.text(), text[..before], "stop {stop:?}");
-        assert_eq!(outcome.finish(), Finish::Stop);
+        assert_eq!(outcome.finish(), Finish::StoppedBy(1));
         assert!(outcome.usage().output_tokens < whole.usage().output_tokens);
     }
     let outcome = generate(&mut *model, Generate { stop: vec!["never said".into()], ..ask });

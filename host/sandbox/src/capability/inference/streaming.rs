@@ -54,12 +54,13 @@ impl inference::HostWithStore<State> for Host {
             Err(error) => return refused(slot, error),
         };
         let detail = Detail::of(&shared, &slot, &model, Some(&mut work)).await;
+        let stops = work.stop.clone();
         let generation = match models.generate(&model, work).await {
             Ok(generation) => generation,
             Err(error) => return refused(slot, worded(shared, model, error).await),
         };
         slot.part(&Vec::<Piece>::new())?;
-        let live = Live { generation, draft: Draft::default(), tokens, tape: Some((slot, detail)) };
+        let live = Live { generation, draft: Draft::default(), stops, tokens, tape: Some((slot, detail)) };
         started(host, Source::Live(Box::new(live)))
     }
 }
@@ -111,6 +112,8 @@ struct Live {
     generation: Generation,
     /// The whole answer so far, for the completion.
     draft: Draft,
+    /// The texts that end it.
+    stops: Vec<String>,
     tokens: Tokens,
     tape: Option<(Slot, Detail)>,
 }
@@ -159,7 +162,7 @@ impl Live {
                 Some(Ok(Event::Done { finish, usage })) => {
                     self.tokens.written(usage.output_tokens.into());
                     let draft = std::mem::take(&mut self.draft);
-                    Some(Ok(Completion(draft.done(finish, usage))))
+                    Some(Ok(Completion::new(draft.done(finish, usage), &self.stops)))
                 }
                 Some(Ok(Event::Failed(error)) | Err(error)) => Some(Err(error.into())),
                 Some(Ok(event)) => {

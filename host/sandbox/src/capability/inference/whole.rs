@@ -11,7 +11,22 @@ use crate::state::State;
 /// An answer that has ended.
 #[derive(Serialize, Deserialize)]
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
-pub struct Completion(#[serde(with = "CompletionShape")] pub(super) inferno_inference::Completion);
+pub struct Completion {
+    #[serde(flatten, with = "CompletionShape")]
+    whole: inferno_inference::Completion,
+    /// The stop text that came up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stopped_by: Option<String>,
+}
+
+impl Completion {
+    /// What came of a request with these stop texts.
+    pub(super) fn new(whole: inferno_inference::Completion, stops: &[String]) -> Self {
+        let Finish::StoppedBy(number) = whole.finish else { return Self { whole, stopped_by: None } };
+        let stopped_by = usize::try_from(number).ok().and_then(|number| stops.get(number)).cloned();
+        Self { whole: inferno_inference::Completion { finish: Finish::Stop, ..whole }, stopped_by }
+    }
+}
 
 /// Vectors.
 #[derive(Serialize, Deserialize)]
@@ -50,28 +65,32 @@ struct RankingShape {
 
 impl inference::HostCompletion for State {
     fn text(&mut self, completion: Resource<Completion>) -> Result<String> {
-        Ok(self.table.get(&completion)?.0.text.clone())
+        Ok(self.table.get(&completion)?.whole.text.clone())
     }
 
     fn finish(&mut self, completion: Resource<Completion>) -> Result<FinishReason> {
-        Ok(match self.table.get(&completion)?.0.finish {
-            Finish::Stop => FinishReason::Stop,
+        Ok(match self.table.get(&completion)?.whole.finish {
+            Finish::Stop | Finish::StoppedBy(_) => FinishReason::Stop,
             Finish::Length => FinishReason::Length,
             Finish::ToolCalls => FinishReason::Other("tool-calls".to_owned()),
             Finish::Cancelled => FinishReason::Cancelled,
         })
     }
 
+    fn stopped_by(&mut self, completion: Resource<Completion>) -> Result<Option<String>> {
+        Ok(self.table.get(&completion)?.stopped_by.clone())
+    }
+
     fn usage(&mut self, completion: Resource<Completion>) -> Result<inference::Usage> {
-        Ok(self.table.get(&completion)?.0.usage.into())
+        Ok(self.table.get(&completion)?.whole.usage.into())
     }
 
     fn cached_tokens(&mut self, completion: Resource<Completion>) -> Result<u32> {
-        Ok(self.table.get(&completion)?.0.usage.cached_tokens)
+        Ok(self.table.get(&completion)?.whole.usage.cached_tokens)
     }
 
     fn tool_calls(&mut self, completion: Resource<Completion>) -> Result<Vec<inference::ToolCall>> {
-        let calls = self.table.get(&completion)?.0.tool_calls.iter().cloned();
+        let calls = self.table.get(&completion)?.whole.tool_calls.iter().cloned();
         Ok(calls
             .map(|inferno_inference::ToolCall { id, name, arguments }| inference::ToolCall {
                 id,
@@ -82,7 +101,7 @@ impl inference::HostCompletion for State {
     }
 
     fn choices(&mut self, completion: Resource<Completion>) -> Result<Vec<inference::Choice>> {
-        Ok(self.table.get(&completion)?.0.choices.iter().cloned().map(Into::into).collect())
+        Ok(self.table.get(&completion)?.whole.choices.iter().cloned().map(Into::into).collect())
     }
 
     fn drop(&mut self, completion: Resource<Completion>) -> Result<()> {
