@@ -1,19 +1,11 @@
 // `inferno serve` as the official @anthropic-ai/sdk for Node sees it, unmodified.
-//
-// Started by tests/tests/clients.rs with the server's address, a valid key and the names of two models: one that
-// echoes and one that writes stories. Prints one line for each check; the exit status says whether all held.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
+import { ECHO, KEY, STORY, URL, load, tell } from "./telling.mjs";
 
-const { INFERNO_URL, INFERNO_API_KEY, INFERNO_ECHO_MODEL: ECHO, INFERNO_STORY_MODEL: STORY } = process.env;
+const { default: Anthropic } = await load("@anthropic-ai/sdk");
 
-// The package is installed in a folder of its own, not beside this file.
-const resolve = createRequire(`${process.env.INFERNO_NODE_TOOLS}/package.json`).resolve;
-const { default: Anthropic } = await import(pathToFileURL(resolve("@anthropic-ai/sdk")));
-
-const client = new Anthropic({ baseURL: INFERNO_URL, apiKey: INFERNO_API_KEY, maxRetries: 0, timeout: 60_000 });
+const client = new Anthropic({ baseURL: URL, apiKey: KEY, maxRetries: 0, timeout: 60_000 });
 const SAID = [{ role: "user", content: "one two three four five" }];
 const ASKED = [{ role: "user", content: "What is the weather in Rome?" }];
 const WEATHER = {
@@ -105,17 +97,4 @@ const checks = {
   },
 };
 
-let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
-  try {
-    await check();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED ${name}\n${error.stack}`);
-  }
-}
-const count = Object.keys(checks).length;
-const { version } = createRequire(resolve("@anthropic-ai/sdk"))("./package.json");
-console.log(`@anthropic-ai/sdk ${version}: ${count - failed} of ${count} checks hold`);
-process.exit(failed ? 1 : 0);
+await tell("@anthropic-ai/sdk", checks);

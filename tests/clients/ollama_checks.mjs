@@ -1,18 +1,11 @@
 // `inferno serve` as the official ollama client for Node sees it, unmodified.
-//
-// Started by tests/tests/clients.rs with the server's address, a valid key and the names of two models: one that
-// echoes and one that writes stories. Prints one line for each check; the exit status says whether all held.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
+import { ECHO, KEY, STORY, URL, load, tell } from "./telling.mjs";
 
-const { INFERNO_URL, INFERNO_API_KEY, INFERNO_ECHO_MODEL: ECHO, INFERNO_STORY_MODEL: STORY } = process.env;
+const { Ollama } = await load("ollama");
 
-// The package is installed in a folder of its own, not beside this file.
-const load = createRequire(`${process.env.INFERNO_NODE_TOOLS}/package.json`);
-const { Ollama } = load("ollama");
-
-const client = new Ollama({ host: INFERNO_URL, headers: { authorization: `Bearer ${INFERNO_API_KEY}` } });
+const client = new Ollama({ host: URL, headers: { authorization: `Bearer ${KEY}` } });
 const SAID = [{ role: "user", content: "one two three four five" }];
 const OPTIONS = { temperature: 0, num_predict: 80 };
 const WEATHER = {
@@ -101,22 +94,9 @@ const checks = {
     assert.ok(near.includes("not found") && near.includes(STORY), near);
     await refused(400, client.chat({ model: ECHO, messages: [{ role: "pirate", content: "arr" }] }));
     await refused(400, client.chat({ model: ECHO, messages: SAID, options: { temperature: 9 } }));
-    const stranger = new Ollama({ host: INFERNO_URL, headers: { authorization: "Bearer inf-wrong" } });
+    const stranger = new Ollama({ host: URL, headers: { authorization: "Bearer inf-wrong" } });
     await refused(401, stranger.list());
   },
 };
 
-let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
-  try {
-    await check();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED ${name}\n${error.stack}`);
-  }
-}
-const count = Object.keys(checks).length;
-const { version } = createRequire(load.resolve("ollama"))("../package.json");
-console.log(`ollama ${version}: ${count - failed} of ${count} checks hold`);
-process.exit(failed ? 1 : 0);
+await tell("ollama", checks);

@@ -1,10 +1,6 @@
 //! The fields of a request, which are taken one by one.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use inferno_sdk::json;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -14,8 +10,6 @@ use crate::schema::{self, Object};
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     map: Map<String, Value>,
-    /// The text of the request, for what has an order; empty below the request itself.
-    text: Vec<u8>,
 }
 
 impl Fields {
@@ -25,7 +19,7 @@ impl Fields {
         match serde_json::from_slice(&body) {
             Ok(Value::Object(map)) => {
                 schema::check(object, &map)?;
-                Ok(Self { map, text: body })
+                Ok(map.into())
             }
             Ok(other) => {
                 Err(ApiError::malformed(format_args!("it is {}, not an object", json::describe(&other))))
@@ -100,34 +94,12 @@ impl Fields {
     pub(crate) fn rest(self) -> Map<String, Value> {
         self.map
     }
-
-    /// The text of a value deep in the request, as the client sent it: the order of a schema's properties is the order in
-    /// which the model writes them, and a map in memory has lost it.
-    pub(crate) fn raw(&self, path: &[&str]) -> Option<String> {
-        Some(below(serde_json::from_slice(&self.text).ok()?, path)?.get().to_owned())
-    }
-
-    /// The same for each item of a list in the request.
-    pub(crate) fn raw_items(&self, list: &str, path: &[&str]) -> Vec<Option<String>> {
-        let whole: Option<&RawValue> = serde_json::from_slice(&self.text).ok();
-        let items = whole.and_then(|whole| below(whole, &[list])).map(RawValue::get).unwrap_or_default();
-        let items: Vec<&RawValue> = serde_json::from_str(items).unwrap_or_default();
-        items.into_iter().map(|item| Some(below(item, path)?.get().to_owned())).collect()
-    }
 }
 
 impl From<Map<String, Value>> for Fields {
     fn from(map: Map<String, Value>) -> Self {
-        Self { map, text: Vec::new() }
+        Self { map }
     }
-}
-
-fn below<'a>(mut value: &'a RawValue, path: &[&str]) -> Option<&'a RawValue> {
-    for name in path {
-        let mut map: BTreeMap<Cow<'a, str>, &'a RawValue> = serde_json::from_str(value.get()).ok()?;
-        value = map.remove(*name)?;
-    }
-    (value.get() != "null").then_some(value)
 }
 
 fn text(value: Value) -> Option<String> {
@@ -181,14 +153,5 @@ mod tests {
         assert_eq!(fields.object("g").unwrap().text("h").as_deref(), Some("i"));
         assert_eq!(fields.integer::<u32>("j"), None);
         assert!(fields.rest().is_empty());
-    }
-
-    #[test]
-    fn what_has_an_order_keeps_it() {
-        let fields = parse(br#"{"a":{"b":{"z":1, "y":2}},"l":[{"b":{"d":3,"c":4}},{},{"b":null}]}"#).unwrap();
-        assert_eq!(fields.raw(&["a", "b"]).as_deref(), Some(r#"{"z":1, "y":2}"#));
-        assert_eq!(fields.raw(&["a", "c"]), None);
-        assert_eq!(fields.raw_items("l", &["b"]), [Some(r#"{"d":3,"c":4}"#.to_owned()), None, None]);
-        assert!(fields.raw_items("none", &["b"]).is_empty());
     }
 }

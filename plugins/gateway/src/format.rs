@@ -47,27 +47,25 @@ const SCHEMA_FIELDS: &[Field] = &[
 
 /// Takes over the format of a chat.
 pub(crate) fn chat(fields: &mut Fields, request: &mut Request) -> Result<(), ApiError> {
-    let schema = || fields.raw(&["response_format", "json_schema", "schema"]);
-    let format = kind(fields.peek("response_format")).and_then(|kind| format(kind, schema));
-    fields.take("response_format");
-    set(request, format, "response_format")
+    let given = fields.take("response_format");
+    let schema = given.as_ref().and_then(|given| given.get("json_schema"));
+    set(request, format(given.as_ref(), schema), "response_format")
 }
 
 /// Takes over the format of a response.
 pub(crate) fn flat(fields: &Fields, request: &mut Request) -> Result<(), ApiError> {
-    let schema = || fields.raw(&["text", "format", "schema"]);
     let given = fields.peek("text").and_then(|text| text.get("format"));
-    set(request, kind(given).and_then(|kind| format(kind, schema)), "text.format")
+    set(request, format(given, given), "text.format")
 }
 
-fn kind(format: Option<&Value>) -> Option<&str> {
-    format?.get("type")?.as_str()
-}
-
-fn format(kind: &str, schema: impl FnOnce() -> Option<String>) -> Option<Format> {
-    match kind {
+/// What is asked for; `of` has the schema. Its properties keep their order, in which the model writes them.
+fn format(given: Option<&Value>, of: Option<&Value>) -> Option<Format> {
+    match given?.get("type")?.as_str()? {
         "json_object" => Some(Format::Json(None)),
-        "json_schema" => Some(Format::Json(schema())),
+        "json_schema" => {
+            let schema = of.and_then(|of| of.get("schema")).filter(|schema| !schema.is_null());
+            Some(Format::Json(schema.map(Value::to_string)))
+        }
         _ => None,
     }
 }

@@ -104,19 +104,18 @@ pub(crate) struct Calls {
 pub(crate) fn chat(fields: &mut Fields, request: &mut Request) -> Result<Calls, ApiError> {
     let single = fields.flag("parallel_tool_calls") == Some(false);
     let functions = fields.peek("functions").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    let (list, choice, path): (_, _, &[&str]) = match functions {
-        true => ("functions", "function_call", &["parameters"]),
-        false => ("tools", "tool_choice", &["function", "parameters"]),
+    let (list, choice) = match functions {
+        true => ("functions", "function_call"),
+        false => ("tools", "tool_choice"),
     };
     if functions && fields.peek("tools").is_some() {
         return Err(ApiError::value("functions", "'tools' are given too; give only those."));
     }
-    let schemas = fields.raw_items(list, path);
     let tools = fields.list(list).unwrap_or_default().into_iter().map(|tool| {
         let mut tool = Fields::of(tool);
         tool.object("function").unwrap_or(tool)
     });
-    let tools = tools.zip(schemas).map(tool).collect();
+    let tools = tools.map(tool).collect();
     let chosen = fields.take(choice).map(|choice| chosen(choice, "function"));
     fields.take("function_call");
     set(request, tools, chosen.unwrap_or_default(), choice)?;
@@ -127,18 +126,18 @@ pub(crate) fn chat(fields: &mut Fields, request: &mut Request) -> Result<Calls, 
 pub(crate) fn flat(fields: &Fields, request: &mut Request) -> Result<Calls, ApiError> {
     let single = fields.peek("parallel_tool_calls").and_then(Value::as_bool) == Some(false);
     let tools = fields.peek("tools").and_then(Value::as_array).cloned().unwrap_or_default();
-    let schemas = fields.raw_items("tools", &["parameters"]);
-    let tools = tools.into_iter().map(Fields::of).zip(schemas).map(tool).collect();
+    let tools = tools.into_iter().map(Fields::of).map(tool).collect();
     let chosen = fields.peek("tool_choice").map(|choice| chosen(choice.clone(), ""));
     set(request, tools, chosen.unwrap_or_default(), "tool_choice")?;
     Ok(Calls { single, deprecated: false })
 }
 
-fn tool((mut fields, schema): (Fields, Option<String>)) -> Tool {
+fn tool(mut fields: Fields) -> Tool {
     Tool {
         name: fields.text("name").unwrap_or_default(),
         description: fields.text("description").unwrap_or_default(),
-        parameters: schema.unwrap_or_default(),
+        // Properties keep their order, in which the model writes them.
+        parameters: fields.take("parameters").map(|schema| schema.to_string()).unwrap_or_default(),
     }
 }
 
