@@ -36,6 +36,18 @@ fn a_job_is_run_by_another_process_and_leaves_its_output() {
 }
 
 #[test]
+fn old_jobs_are_forgotten_with_their_output() {
+    let office = Office::new();
+    let id = office.submit(&["--key", "k"], &["say", "hello"]);
+    assert_eq!(office.submit(&["--key", "k"], &["say", "hello"]), id, "the key was used before");
+    office.work_once();
+    assert!(office.context.data().join("jobs").join(&id).exists());
+    office.product(&["batch-queue", "work", "--once", "--config", "jobs.keep=1ms"]);
+    assert_eq!(office.product(&["batch-queue", "list"]), "");
+    assert!(!office.context.data().join("jobs").join(&id).exists());
+}
+
+#[test]
 fn what_is_no_command_is_refused_at_once() {
     let office = Office::new();
     let said = office.refused(&["batch-queue", "submit", "--", "latter", "say", "x"]);
@@ -328,6 +340,17 @@ fn a_plugin_submits_runs_of_itself_and_sees_no_others() {
     office.product(&[&config[..], &full[..4]].concat());
     let said = office.refused(&[&config[..], &full[..4]].concat());
     assert!(said.contains("1 jobs of plugin:later") && said.contains("jobs.per_plugin"), "{said}");
+}
+
+#[test]
+fn what_a_plugin_does_with_jobs_is_on_its_tape() {
+    let office = Office::new();
+    let record = ["plugin", "record", "later", "--tape", "day.tape", "--"];
+    let id = office.product(&[&record[..], &["submit", "say", "x"]].concat());
+    let before = office.product(&["batch-queue", "list", "--json"]);
+    let replayed = office.product(&["plugin", "replay", "day.tape"]);
+    assert!(replayed.is_empty() || replayed == id, "{replayed}");
+    assert_eq!(office.product(&["batch-queue", "list", "--json"]), before, "a replay submits nothing");
 }
 
 #[test]

@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(described, known, "add a Kind for each capability of the sandbox");
     }
 
-    const ALL: &str = "inference = { models = ['a-*', 'b'], tokens_per_call = 5 }\nkv = true\ndata = true\nmodels = true\n\
+    const ALL: &str = "inference = { models = ['a-*', 'b'], tokens_per_call = 5 }\nkv = true\njobs = true\ndata = true\nmodels = true\n\
         files = [{ path = '/dict', access = 'read', why = 'words' }, { path = '/out', access = 'write' }]\n\
         workdir = { access = 'write', why = 'your pipelines' }\n\
         http = ['https://api.example.com', 'https://*.example.org']\nsecrets = ['TOKEN']\nquota = ['daily']\n\
@@ -247,6 +247,7 @@ mod tests {
                 "inference=b: run the model \"b\", for at most 5 tokens per request",
                 "models: see which models are installed",
                 "kv: keep small values between calls, apart for each tenant",
+                "jobs: run its own command later, while you may be away",
                 "data: keep files in a folder of its own, apart for each tenant",
                 "workdir=write: read, make, change and remove the files of the folder in which you run it",
                 "files=/dict=FOLDER:ro: read the files of a folder that you name, which it sees as \"/dict\"",
@@ -260,10 +261,10 @@ mod tests {
             ]
         );
         assert_eq!(asks[3].why.as_deref(), Some("to\\u{1b} remember"));
-        assert_eq!(asks[4].why.as_deref(), Some("its index"));
-        assert_eq!((asks[5].why.as_deref(), asks[5].needs_folder), (Some("your pipelines"), false));
-        assert_eq!((asks[6].why.as_deref(), asks[6].needs_folder), (Some("words"), true));
-        assert_eq!(asks[7].why, None);
+        assert_eq!(asks[5].why.as_deref(), Some("its index"));
+        assert_eq!((asks[6].why.as_deref(), asks[6].needs_folder), (Some("your pipelines"), false));
+        assert_eq!((asks[7].why.as_deref(), asks[7].needs_folder), (Some("words"), true));
+        assert_eq!(asks[8].why, None);
     }
 
     #[test]

@@ -478,6 +478,16 @@ memory = "32MiB"
     }
 
     #[test]
+    fn only_a_command_can_run_itself_later() {
+        let (head, _) = FULL.split_once("[roles.http]").unwrap();
+        let asks = "[asks]\njobs = true\n[why]\njobs = 'y'";
+        let command = Manifest::parse("plugin.toml", &format!("{head}[roles.command]\n{asks}")).unwrap();
+        assert_eq!(command.reason("jobs"), Some("y"));
+        let error = Manifest::parse("plugin.toml", &format!("{head}[roles.step]\n{asks}")).unwrap_err();
+        assert!(error.to_string().contains("asks.jobs is for runs of the plugin's own command"), "{error}");
+    }
+
+    #[test]
     fn a_plugin_plays_a_role() {
         let (head, _) = FULL.split_once("[roles.http]").unwrap();
         let error = Manifest::parse("plugin.toml", head).unwrap_err();
