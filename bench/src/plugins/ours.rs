@@ -35,5 +35,5 @@ pub(crate) fn load(sandbox: &Sandbox, folder: &Path) -> Result<Plugin> {
 
 /// Who calls.
 pub(crate) fn caller() -> Caller {
-    Caller { tenant: "local".to_owned(), request_id: "bench".to_owned() }
+    Caller { tenant: "local".to_owned(), request_id: "bench".to_owned(), background: false }
 }

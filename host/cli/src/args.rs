@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub(crate) mod jobs;
 pub(crate) mod plugin;
 
 use std::ffi::OsString;
@@ -83,6 +84,9 @@ pub(crate) enum Verb {
     /// Show what can run models here
     #[command(subcommand)]
     Backend(Backend),
+    /// Have work done later, by whichever process finds the time
+    #[command(subcommand, long_about = BATCH_QUEUE)]
+    BatchQueue(jobs::BatchQueue),
     /// Manage the keys that clients of `inferno serve` must present
     #[command(subcommand, long_about = KEYS)]
     Keys(Keys),
@@ -123,6 +127,12 @@ const KEYS: &str = "Manage the keys that clients of `inferno serve` must present
 Without keys everyone who reaches the server may use it. As soon as one key exists, every request needs one, as \
 `Authorization: Bearer KEY`. A running server notices at once.";
 
+const BATCH_QUEUE: &str = "Have work done later, by whichever process finds the time.
+
+A job is a command of a plugin. The queue is on disk: every process sees the same, jobs outlive the one that runs them, \
+failures are tried again, and schedules make jobs by the clock. `inferno serve` runs jobs while nobody else asks for \
+models; without a server `inferno batch-queue work` does.";
+
 /// The listing is one JSON document.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Json {
@@ -148,6 +158,12 @@ pub(crate) struct Run {
     /// Instructions that come before the prompt
     #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
     pub(crate) system: Option<String>,
+    /// Show the model an image, in front of the prompt; may be repeated
+    #[arg(long = "image", value_name = "FILE", conflicts_with = "raw")]
+    pub(crate) images: Vec<PathBuf>,
+    /// What the model looks at images with [default: the mmproj-*.gguf beside it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mmproj: Option<PathBuf>,
     /// Continue the prompt as plain text, without the model's chat template
     #[arg(long)]
     pub(crate) raw: bool,

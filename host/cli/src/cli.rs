@@ -93,6 +93,7 @@ fn perform(arguments: Arguments, printer: Printer) -> Outcome {
             commands::backend_list::list(&settings(vec![])?, json, printer)
         }
         Verb::Keys(keys) => commands::keys::keys(&settings(vec![])?, keys, printer),
+        Verb::BatchQueue(verb) => commands::batch_queue::batch_queue(&settings(vec![])?, verb, printer),
         Verb::Config(args::Config::Show(json)) => {
             commands::config_show::show(&settings(vec![])?, json, printer)
         }

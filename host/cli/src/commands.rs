@@ -1,6 +1,7 @@
 //! One file per verb: a function of resolved settings and printer that returns an exit status.
 
 pub(crate) mod backend_list;
+pub(crate) mod batch_queue;
 pub(crate) mod bench;
 pub(crate) mod cache;
 pub(crate) mod completions;

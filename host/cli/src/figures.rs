@@ -1,5 +1,6 @@
 //! What `/health`, `/ready` and `/metrics` tell beyond what the listener itself knows.
 
+mod jobs;
 mod models;
 mod process;
 
@@ -10,6 +11,7 @@ use http::HeaderMap;
 use inferno_inference::Inference;
 use inferno_sandbox::{Exposition, FigureKind, Metrics, labels};
 use inferno_server::{Host, ModelState};
+use inferno_store::Store;
 
 use crate::traces::Traces;
 
@@ -34,6 +36,8 @@ pub(crate) struct Told {
     /// The name of the model that answers where none is named.
     pub(crate) default_model: Option<String>,
     pub(crate) awaited: Awaited,
+    /// Where jobs are.
+    pub(crate) jobs: Store,
     pub(crate) started: Instant,
     pub(crate) traces: Traces,
 }
@@ -51,6 +55,7 @@ impl Host for Told {
     fn figures(&self, text: &mut Exposition) {
         models::write(text, &self.inference.figures());
         self.plugins.write(text);
+        jobs::write(text, &self.jobs);
         let build = labels([("version", env!("CARGO_PKG_VERSION")), ("os", std::env::consts::OS)]);
         text.family("inferno_build_info", FigureKind::Gauge, "Which Inferno this is; always 1.");
         text.sample("inferno_build_info", &build, 1.0);
@@ -81,6 +86,7 @@ mod tests {
             plugins: Metrics::default(),
             default_model: Some("parrot".to_owned()),
             awaited: Awaited::default(),
+            jobs: Store::in_memory().unwrap(),
             started: Instant::now(),
             traces: Traces::default(),
         };

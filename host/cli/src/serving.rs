@@ -62,7 +62,7 @@ impl Serving {
         }
     }
 
-    pub(crate) fn sandbox(&self) -> &Sandbox {
+    pub(crate) fn sandbox(&self) -> &Arc<Sandbox> {
         &self.sandbox
     }
 

@@ -215,7 +215,7 @@ impl Service {
         entry.plugin = Some(place.mount.handler.name().to_owned());
         let tenant = identity::tenant(&self.store, request.headers())?;
         entry.tenant = Some(tenant.clone());
-        let caller = Caller { tenant, request_id: id.as_str().to_owned() };
+        let caller = Caller { tenant, request_id: id.as_str().to_owned(), background: false };
         if place.has_websocket
             && let Some(handshake) = Handshake::of(&request)?
         {

@@ -6,11 +6,15 @@ use std::time::Instant;
 use inferno_inference::Inference;
 use inferno_inference::models::Model;
 use inferno_server::{Config, Error, Server};
+use inferno_store::Store;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::args::Serve;
 use crate::failure::{Failure, Outcome};
 use crate::figures::{Awaited, Told};
 use crate::host;
+use crate::jobs::{Runner, Until};
 use crate::plugins;
 use crate::port_owner;
 use crate::printer::Printer;
@@ -62,6 +66,7 @@ async fn start_and_run(
             plugins: serving.sandbox().metrics().clone(),
             default_model: default.map(|model| model.name),
             awaited: awaited.clone(),
+            jobs: store.clone(),
             started,
             traces: traces.clone(),
         };
@@ -82,6 +87,7 @@ async fn start_and_run(
         ));
     }
     printer.note(format_args!("listening on http://{address}"));
+    let jobs = Jobs::start(settings, &store, &serving, signals.clone());
     let following = tokio::spawn(serving.follow(printer));
     let running = server.run(async {
         signals.count(1).await;
@@ -96,15 +102,53 @@ async fn start_and_run(
     };
     let drained = tokio::select! {
         drained = running => drained,
-        failure = loading => return Err(failure),
+        failure = loading => {
+            jobs.stop().await;
+            return Err(failure);
+        }
     };
     following.abort();
+    jobs.stop().await;
     inference.shutdown(std::time::Duration::ZERO).await;
     if drained.cut > 0 {
         let requests = if drained.cut == 1 { "request was" } else { "requests were" };
         printer.warning(format_args!("{} {requests} cut off after serve.drain", drained.cut));
     }
     Ok(0)
+}
+
+/// The jobs that a server runs beside its requests.
+struct Jobs {
+    runner: Option<JoinHandle<()>>,
+    /// They end when this goes.
+    stop: oneshot::Sender<()>,
+}
+
+impl Jobs {
+    /// Runs them until the first signal, where the configuration wants that.
+    fn start(settings: &Settings, store: &Store, serving: &Serving, signals: Signals) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let runner = settings.jobs_enabled.then(|| {
+            let runner = Runner::serving(settings.clone(), store.clone(), serving.sandbox().clone());
+            tokio::spawn(runner.run(Until::Stopped, async {
+                tokio::select! {
+                    () = signals.count(1) => {}
+                    _ = stopped => {}
+                }
+            }))
+        });
+        Self { runner, stop }
+    }
+
+    /// Returns when those that ran are back in the queue.
+    async fn stop(self) {
+        drop(self.stop);
+        if let Some(runner) = self.runner
+            && let Err(error) = runner.await
+        {
+            tracing::warn!(%error, "the runner of jobs failed");
+        }
+    }
 }
 
 fn report(inference: Inference) -> inferno_server::Report {
@@ -114,7 +158,7 @@ fn report(inference: Inference) -> inferno_server::Report {
 async fn load_plugins(
     settings: &Settings,
     inference: &Inference,
-    store: &inferno_store::Store,
+    store: &Store,
     printer: Printer,
 ) -> Result<Serving, Failure> {
     let (settings, inference, store) = (settings.clone(), inference.clone(), store.clone());

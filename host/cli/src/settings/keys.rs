@@ -13,7 +13,9 @@ use super::environment::Environment;
 use super::layers::{Entry, Layers};
 use super::own::{PluginSettings, TenantSettings};
 use super::site::{Hosts, Origins};
-use super::value::{Auto, AutoSize, Keep, LogFormat, LogLevel, Metrics, Names, Packing, Setting};
+use super::value::{
+    Auto, AutoSize, CountOrNone, Keep, LogFormat, LogLevel, Metrics, Names, Packing, Setting, SpanOrNone,
+};
 use crate::failure::Failure;
 
 /// What is known about a key besides its value.
@@ -46,6 +48,8 @@ macro_rules! keys {
             pub(crate) plugins: BTreeMap<String, PluginSettings>,
             /// `[tenants.NAME]`, where there is one.
             pub(crate) tenants: BTreeMap<String, TenantSettings>,
+            /// The user's configuration files and the folder of the program's own among them, there or not.
+            pub(crate) user_files: Vec<PathBuf>,
             /// Every value with its origin, in the order of the table, then those of plugins.
             pub(crate) entries: Vec<Entry>,
         }
@@ -68,7 +72,8 @@ macro_rules! keys {
             entries.extend(plugin_entries);
             let plugins = std::mem::take(&mut layers.plugins);
             let tenants = std::mem::take(&mut layers.tenants);
-            Ok(Settings { $($field,)+ plugins, tenants, entries })
+            let user_files = $environment.user_files();
+            Ok(Settings { $($field,)+ plugins, tenants, user_files, entries })
         }
     };
     (@ user) => { true };
@@ -152,6 +157,18 @@ keys! { environment;
     any "inference.queue" inference_queue: usize = 64;
     /// How long loading a model may go on without progress.
     any "inference.load_timeout" inference_load_timeout: Span = Span::seconds(120);
+    /// Whether `inferno serve` runs jobs.
+    any "jobs.enabled" jobs_enabled: bool = true;
+    /// Jobs that one process runs at once.
+    any "jobs.concurrent" jobs_concurrent: u32 = 1;
+    /// How long a job is kept for a process that is not heard of any more, before another one takes it.
+    any "jobs.lease" jobs_lease: Span = Span::seconds(60);
+    /// How long jobs that have ended can be looked at.
+    any "jobs.keep" jobs_keep: Span = Span::seconds(30 * 24 * 60 * 60);
+    /// How much is kept of what one run of a job prints.
+    any "jobs.log_bytes" jobs_log_bytes: Size = Size(16 << 20);
+    /// Jobs that a plugin may have in the queue for one tenant at once, those that run included.
+    any "jobs.per_plugin" jobs_per_plugin: u32 = 1000;
     /// Memory that one call of a plugin may use.
     any "limits.memory" limits_memory: Size = Limits::default().memory;
     /// Time that one HTTP call of a plugin may compute; waiting does not count.
@@ -160,6 +177,14 @@ keys! { environment;
     any "limits.wall" limits_wall: Span = Limits::default().wall;
     /// Calls that one HTTP call of a plugin may make into the host.
     any "limits.host_calls" limits_host_calls: u64 = Limits::default().host_calls;
+    /// Time that one run of a plugin's command, or one conversion, may compute.
+    any "limits.command_compute" limits_command_compute: SpanOrNone = SpanOrNone(Limits::for_commands().compute);
+    /// Time that one run of a plugin's command, or one conversion, may take in all.
+    any "limits.command_wall" limits_command_wall: SpanOrNone = SpanOrNone(Limits::for_commands().wall);
+    /// Calls that one run of a plugin's command, or one conversion, may make into the host.
+    any "limits.command_host_calls" limits_command_host_calls: CountOrNone = CountOrNone(Limits::for_commands().host_calls);
+    /// Tokens that models may write for one run of a plugin's command, or one conversion.
+    any "limits.command_model_tokens" limits_command_model_tokens: CountOrNone = CountOrNone(Limits::for_commands().model_tokens);
     /// Data that a plugin may hand over in one call into the host.
     any "limits.host_call_data" limits_host_call_data: Size = Limits::default().host_call_data;
     /// Calls of one plugin at the same time; more are refused with 503.
