@@ -3,6 +3,7 @@
 
 pub(crate) mod http;
 pub(crate) mod inference;
+pub(crate) mod jobs;
 pub(crate) mod kv;
 pub(crate) mod loading;
 pub(crate) mod log;
@@ -32,6 +33,7 @@ pub(crate) mod bindings {
                 import inferno:host/models@0.1.0;
                 import inferno:host/loading@0.1.0;
                 import inferno:host/kv@0.1.0;
+                import inferno:host/jobs@0.1.0;
                 import inferno:host/settings@0.1.0;
                 import inferno:host/log@0.1.0;
                 import inferno:host/metrics@0.1.0;
@@ -50,10 +52,23 @@ pub(crate) mod bindings {
             "inferno:host/inference.detokenize": async | trappable,
             "inferno:host/models": async | trappable,
             "inferno:host/loading": async | trappable,
-            "inferno:host/kv": async | trappable,
+            "inferno:host/kv.get": async | trappable,
+            "inferno:host/kv.set": async | trappable,
+            "inferno:host/kv.delete": async | trappable,
+            "inferno:host/kv.keys": async | trappable,
+            "inferno:host/kv.add": async | trappable,
+            "inferno:host/kv.try-lock": async | trappable,
+            "inferno:host/jobs.submit": async | trappable,
+            "inferno:host/jobs.get": async | trappable,
+            "inferno:host/jobs.all": async | trappable,
+            "inferno:host/jobs.[method]job.state": async | trappable,
+            "inferno:host/jobs.[method]job.attempts": async | trappable,
+            "inferno:host/jobs.[method]job.failure": async | trappable,
+            "inferno:host/jobs.[method]job.cancel": async | trappable,
             "inferno:host/plugins.open-step": async | trappable,
             "inferno:host/plugins.judge": async | trappable,
             "inferno:host/plugins.[method]step.process": async | trappable,
+            "inferno:host/plugins.[method]step.take": async | trappable,
             "inferno:host/plugins.[method]step.finish": async | trappable,
             "inferno:host/quota.reserve": async | trappable,
             "inferno:host/quota.remaining": async | trappable,
@@ -63,6 +78,9 @@ pub(crate) mod bindings {
         additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
         with: {
             "inferno:host/quota.reservation": crate::capability::quota::Reservation,
+            "inferno:host/jobs.plan": crate::capability::jobs::Plan,
+            "inferno:host/jobs.job": crate::capability::jobs::Job,
+            "inferno:host/kv.lock": crate::capability::kv::Lock,
             "inferno:host/plugins.step": crate::capability::plugins::Step,
             "inferno:host/inference.request": crate::capability::inference::Request,
             "inferno:host/inference.completion": crate::capability::inference::Completion,
@@ -73,8 +91,9 @@ pub(crate) mod bindings {
 }
 
 /// The interfaces that [`link`] adds, for errors that say what there is.
-pub(crate) const LENT: [&str; 12] = [
+pub(crate) const LENT: [&str; 13] = [
     "inferno:host/inference@0.1.0",
+    "inferno:host/jobs@0.1.0",
     "inferno:host/kv@0.1.0",
     "inferno:host/loading@0.1.0",
     "inferno:host/log@0.1.0",
@@ -92,6 +111,7 @@ pub(crate) const LENT: [&str; 12] = [
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     http::link(linker)?;
     inference::link(linker)?;
+    jobs::link(linker)?;
     kv::link(linker)?;
     loading::link(linker)?;
     log::link(linker)?;

@@ -77,6 +77,8 @@ pub(crate) struct State {
     limits: Arc<Limits>,
     /// Bytes that the host holds for the plugin in resources that the plugin fills.
     held: u64,
+    /// How many locks the plugin holds.
+    pub(crate) locks: usize,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Requests,
@@ -117,6 +119,7 @@ impl State {
             meter,
             limits,
             held: 0,
+            locks: 0,
             http: WasiHttpCtx::new(),
         })
     }

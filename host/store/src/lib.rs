@@ -9,6 +9,7 @@ mod error;
 mod jobs;
 mod keys;
 mod kv;
+mod locks;
 
 use std::{path::Path, sync::Arc};
 
@@ -19,8 +20,10 @@ pub use jobs::{
 };
 pub use keys::{DEFAULT_TENANT, KeyInfo, NewKey};
 pub use kv::{DEFAULT_QUOTA, MAX_KEY, MAX_VALUE, Space};
+pub use locks::Lock;
 
 use database::Database;
+use locks::Locks;
 
 /// The durable state. Clones share the open file.
 #[derive(Clone)]
@@ -32,6 +35,7 @@ pub struct Store {
 struct Inner {
     database: Database,
     keys: keys::Cache,
+    locks: Locks,
     /// Milliseconds since 1970.
     clock: Box<dyn Fn() -> i64 + Send + Sync>,
 }
@@ -39,16 +43,16 @@ struct Inner {
 impl Store {
     /// Opens the file, making it (and its directory) where it is not there. Blocks.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::new(Database::open(path)?, Box::new(system_time)))
+        Ok(Self::new(Database::open(path)?, Locks::beside(path), Box::new(system_time)))
     }
 
     /// A store that lives as long as the value, for tests.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self::new(Database::in_memory()?, Box::new(system_time)))
+        Ok(Self::new(Database::in_memory()?, Locks::Names(Arc::default()), Box::new(system_time)))
     }
 
-    fn new(database: Database, clock: Box<dyn Fn() -> i64 + Send + Sync>) -> Self {
-        let inner = Inner { database, keys: keys::Cache::default(), clock };
+    fn new(database: Database, locks: Locks, clock: Box<dyn Fn() -> i64 + Send + Sync>) -> Self {
+        let inner = Inner { database, keys: keys::Cache::default(), locks, clock };
         Self { inner: Arc::new(inner), quota: DEFAULT_QUOTA }
     }
 

@@ -198,6 +198,12 @@ export declare namespace inference {
     toolResult(call: string, content: string): void;
     /** Applies a low-rank adapter (LoRA) of this name, this strongly; 1 is as it was trained. */
     adapter(name: string, scale: number): void;
+    /**
+     * Puts an image into the message that was appended last, in front of this byte of its content (its length: behind
+     * all of it), and behind images that were put in before. `data` is the content of a PNG, JPEG, GIF, WebP or BMP file.
+     * The model must have vision.
+     */
+    image(at: number, data: Uint8Array): void;
   }
 
   /** A generation that has ended. */
@@ -213,14 +219,14 @@ export declare namespace inference {
     toolCalls(): ToolCall[];
     /** Every token, where log-probabilities were asked for. */
     choices(): Choice[];
+    /** The text that ended it, where one that `request.stop` named came up. */
+    stoppedBy(): string | null;
   }
 
   /** Vectors for texts. */
   export class Embeddings {
     private constructor();
     /** One vector of unit length per input, in order. */
-    /** The text that ended it, where one that `request.stop` named came up. */
-    stoppedBy(): string | null;
     vectors(): number[][];
     usage(): Usage;
   }
@@ -250,6 +256,66 @@ export declare namespace inference {
   export function detokenize(model: string, tokens: number[]): string;
 }
 
+/**
+ * Work for later: runs of the plugin's own command, by whichever process of this machine finds the time, in the
+ * background of all others. Needs the `jobs` grant.
+ */
+export declare namespace jobs {
+  /** Where a job is on its way. */
+  export type State =
+    /** It waits for its time and its turn. */
+    | { tag: "queued" }
+    /** It is at work. */
+    | { tag: "running" }
+    /** It is done. */
+    | { tag: "succeeded" }
+    /** It failed and is not tried again. */
+    | { tag: "failed" }
+    /** Somebody did not want it any more. */
+    | { tag: "cancelled" }
+    | { tag: "other"; val: string };
+
+  /** A job to be. */
+  export class Plan {
+    /** A run of the plugin's command with these arguments, for the tenant of this call, in no folder. */
+    constructor(args: string[]);
+    /** The highest first; default 0. */
+    priority(value: number): void;
+    /** How often it is tried, the first time included; default 3. */
+    attempts(count: number): void;
+    /** How long it waits after the first failure, in milliseconds; twice as long after each further one. Default 10,000. */
+    backoff(waitMs: number): void;
+    /** It does not begin earlier, in milliseconds since 1970 (UTC). */
+    notBefore(timeMs: number): void;
+    /** How long one attempt may take, in milliseconds; default: as long as it takes. */
+    timeout(limitMs: number): void;
+    /** Submitting again with the same key and arguments submits nothing and gives the job that is there. */
+    key(text: string): void;
+  }
+
+  /** A job of this plugin, for the tenant of this call. It does not end with the resource. */
+  export class Job {
+    private constructor();
+    /** What `get` finds it by. */
+    id(): string;
+    /** Where it is now. */
+    state(): State;
+    /** How often it was tried. */
+    attempts(): number;
+    /** Why it failed, or waits for its next attempt. */
+    failure(): string | null;
+    /** Ends it; one that is at work is stopped a little later. */
+    cancel(): void;
+  }
+
+  /** Puts a job into the queue; it is on the disk when this returns. `exhausted`: too many of the plugin's jobs are there. */
+  export function submit(plan: Plan): Job;
+  /** The job with this id. */
+  export function get(id: string): Job;
+  /** All of them, the newest first; at most 100, those that came before the one with the id `before`. */
+  export function all(before?: string | null): Job[];
+}
+
 /** Small durable values. Each plugin has its own space per tenant. Needs the `kv` grant. */
 export declare namespace kv {
   export function get(key: string): Uint8Array | null;
@@ -262,6 +328,13 @@ export declare namespace kv {
   export function keys(prefix: string, after?: string | null): string[];
   /** Adds to a counter in one step and returns the sum; a missing key counts as 0 and then lives for `ttl-ms`. */
   export function add(key: string, by: number, ttlMs?: number | null): number;
+  /** Something that one holder has at a time, on this machine, until it is dropped or the holder ends, however it ends. */
+  export class Lock {
+    private constructor();
+  }
+
+  /** Takes the lock of this name; none: somebody has it. At most 64 at a time. */
+  export function tryLock(name: string): Lock | null;
 }
 
 /**
@@ -329,6 +402,8 @@ export declare namespace models {
   export function all(): Model[];
   /** One model. An unknown name gives `not-found` with near names in the hint. */
   export function get(name: string): Model;
+  /** The digest of a model's file, as `sha256:` and hexadecimal digits. The first time it takes as long as to read the file. */
+  export function digest(name: string): string;
   /** Those of them that are in memory now, ordered by name. */
   export function loaded(): Residency[];
 }
@@ -344,6 +419,10 @@ export declare namespace plugins {
   export class Step {
     private constructor();
     process(batch: Item[]): Outcome[];
+    /** Hands over a batch and returns at once: the step works on it beside the caller. It has one batch at a time. */
+    submit(batch: Item[]): void;
+    /** Waits for the batch that was submitted. */
+    take(): Outcome[];
     /** Ends the step and returns what it kept until now. */
     finish(): Item[];
   }
@@ -516,6 +595,7 @@ export interface Plugin {
 /** What the host lends, by name. */
 export interface Host {
   inference: typeof inference;
+  jobs: typeof jobs;
   kv: typeof kv;
   loading: typeof loading;
   log: typeof log;

@@ -44,6 +44,18 @@ pub fn add(key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Error> {
     Ok(wit::add(key, by, ttl.map(millis))?)
 }
 
+/// Something that one holder has at a time, on this machine. It is free when this is dropped, and when its holder ends,
+/// however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _held: wit::Lock,
+}
+
+/// Takes the lock of this name; `None`: somebody has it. At most 64 at a time.
+pub fn try_lock(name: &str) -> Result<Option<Lock>, Error> {
+    Ok(wit::try_lock(name)?.map(|held| Lock { _held: held }))
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

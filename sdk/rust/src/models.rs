@@ -44,6 +44,11 @@ pub fn get(name: &str) -> Result<Model, Error> {
     Ok(wit::get(name)?.into())
 }
 
+/// The digest of a model's file, as `sha256:` and hexadecimal digits. The first time it takes as long as to read the file.
+pub fn digest(name: &str) -> Result<String, Error> {
+    Ok(wit::digest(name)?)
+}
+
 /// A model that is in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Residency {

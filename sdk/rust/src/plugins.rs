@@ -53,6 +53,30 @@ impl Step {
         Ok(self.0.process(&batch)?.into_iter().map(Outcome::from).collect())
     }
 
+    /// Hands over a batch and returns at once, with the batch, of which the host has a copy: the step works on it beside
+    /// the caller. It has one batch at a time.
+    ///
+    /// ```no_run
+    /// # use inferno_sdk::plugins::Step;
+    /// # fn work(one: &mut Step, other: &mut Step, batches: [Vec<inferno_sdk::step::Item>; 2]) -> Result<(), inferno_sdk::Error> {
+    /// let [first, second] = batches;
+    /// one.submit(first)?;
+    /// other.submit(second)?;
+    /// let outcomes = [one.take()?, other.take()?];
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit(&mut self, batch: Vec<Item>) -> Result<Vec<Item>, Error> {
+        let batch: Vec<_> = batch.into_iter().map(Into::into).collect();
+        self.0.submit(&batch)?;
+        Ok(batch.into_iter().map(Item::from).collect())
+    }
+
+    /// Waits for the batch that was submitted; one outcome for each item, in order.
+    pub fn take(&mut self) -> Result<Vec<Outcome>, Error> {
+        Ok(self.0.take()?.into_iter().map(Outcome::from).collect())
+    }
+
     /// Ends the step and returns what it kept until now.
     pub fn finish(self) -> Result<Vec<Item>, Error> {
         Ok(self.0.finish()?.into_iter().map(Item::from).collect())

@@ -17,7 +17,7 @@ use super::bindings::inferno::host::inference;
 use super::bindings::inferno::host::types::Error;
 use super::models;
 use crate::ask::Need;
-use crate::state::{Host, Shared, State};
+use crate::state::{Caller, Host, Shared, State};
 use crate::tape::taped;
 use detail::Detail;
 #[expect(unreachable_pub, reason = "generated code re-exports them")]
@@ -40,7 +40,10 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
 impl State {
     /// The models, at which the tenant waits for its turn and is counted.
     fn models(&self) -> Inference {
-        self.shared.services.inference.under(Terms::of(self.actor.caller.tenant.as_str()))
+        let Caller { tenant, background, request_id, .. } = &self.actor.caller;
+        let request_id = Some(request_id.as_str().into());
+        let terms = Terms { background: *background, request_id, ..Terms::of(tenant.as_str()) };
+        self.shared.services.inference.under(terms)
     }
 
     /// Checks that a request may be made.
@@ -64,10 +67,10 @@ impl State {
         };
         let shared = self.shared.clone();
         let mut detail = Detail::of(&shared, &slot, &model, Some(&mut work)).await;
+        let stops = work.stop.clone();
         let whole = match self.models().complete(&model, work).await {
             Ok(mut whole) => {
                 tokens.written(whole.usage.output_tokens.into());
-        let stops = work.stop.clone();
                 if !detail.note(&whole.choices) {
                     whole.choices.clear();
                 }

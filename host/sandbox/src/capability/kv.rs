@@ -6,16 +6,25 @@ use std::time::Duration;
 use inferno_store::{Space, Store, StoreError};
 use serde_json::json;
 use wasmtime::Result;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, Resource};
 
 use super::bindings::inferno::host::kv;
 use super::bindings::inferno::host::types::{Error, ErrorKind};
 use crate::ask::Need;
 use crate::state::{Host, State};
-use crate::tape::{Bytes, taped};
+use crate::tape::{Bytes, Turn, taped};
 
 /// How many keys one call lists.
 const MAX_KEYS: u32 = 1000;
+
+/// How many locks one call may hold.
+const MAX_LOCKS: usize = 64;
+
+/// A lock that the plugin holds; on a replayed tape, none.
+#[expect(unreachable_pub, reason = "generated code re-exports it")]
+pub struct Lock {
+    _held: Option<inferno_store::Lock>,
+}
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     kv::add_to_linker::<_, Host>(linker, |state| state)
@@ -89,11 +98,52 @@ impl kv::Host for State {
         slot.done(self.with_space(call, list).await)
     }
 
+    async fn try_lock(&mut self, name: String) -> Result<Result<Option<Resource<Lock>>, Error>> {
+        let call = "inferno:host/kv.try-lock";
+        let slot = match self.tape.begin(call, || json!({ "name": name }))? {
+            Turn::Live(slot) => slot,
+            Turn::Told(told) => {
+                return match told.result::<Result<bool, Error>>()? {
+                    Ok(true) => Ok(Ok(Some(self.table.push(Lock { _held: None })?))),
+                    Ok(false) => Ok(Ok(None)),
+                    Err(error) => Ok(Err(error)),
+                };
+            }
+        };
+        let taken = if self.locks < MAX_LOCKS {
+            self.with_space(call, move |store: &Store, space: &Space| store.try_lock(space, &name)).await
+        } else {
+            Err(Error {
+                kind: ErrorKind::Exhausted,
+                message: format!("the plugin \"{}\" holds {MAX_LOCKS} locks already", self.actor.plugin),
+                hint: Some("drop one first".to_owned()),
+                retry_after_ms: None,
+            })
+        };
+        slot.keep(&taken.as_ref().map(Option::is_some))?;
+        let Some(held) = (match taken {
+            Ok(held) => held,
+            Err(error) => return Ok(Err(error)),
+        }) else {
+            return Ok(Ok(None));
+        };
+        self.locks += 1;
+        Ok(Ok(Some(self.table.push(Lock { _held: Some(held) })?)))
+    }
+
     async fn add(&mut self, key: String, by: i64, ttl_ms: Option<u64>) -> Result<Result<i64, Error>> {
         let call = "inferno:host/kv.add";
         let slot = taped!(self.tape, call, json!({ "key": key, "by": by, "ttl-ms": ttl_ms }));
         let ttl = ttl_ms.map(Duration::from_millis);
         let add = move |store: &Store, space: &Space| store.kv_add(space, &key, by, ttl);
         slot.done(self.with_space(call, add).await)
+    }
+}
+
+impl kv::HostLock for State {
+    fn drop(&mut self, lock: Resource<Lock>) -> Result<()> {
+        self.table.delete(lock)?;
+        self.locks = self.locks.saturating_sub(1);
+        Ok(())
     }
 }

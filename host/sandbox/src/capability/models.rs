@@ -172,6 +172,8 @@ fn described(model: &Model) -> models::Model {
         ("tools", shows_tools.then(|| "yes".to_owned())),
         ("vision", model.projector.is_some().then(|| "yes".to_owned())),
         ("embedding-length", header.embedding_length.map(|length| length.to_string())),
+        // Never computed for this: it would take as long as to read the file.
+        ("digest", model.known_digest()),
     ];
     let told = |value: &String| !matches!(value.as_str(), "" | "0");
     models::Model {

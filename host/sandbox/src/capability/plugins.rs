@@ -20,9 +20,23 @@ use crate::tape::{Turn, taped};
 #[expect(unreachable_pub, reason = "generated code re-exports it")]
 pub struct Step {
     open: Option<crate::role::step::Step>,
+    working: Option<Working>,
     /// The call that opened it, on a tape.
     number: u64,
 }
+
+impl Step {
+    /// Takes it for work, unless it has some.
+    fn idle(&mut self) -> Result<crate::role::step::Step, Error> {
+        self.open.take().ok_or_else(|| if self.working.is_some() { untaken() } else { finished() })
+    }
+}
+
+/// A batch under way; the task ends with this.
+type Working = wasmtime_wasi::runtime::AbortOnDropJoinHandle<(
+    crate::role::step::Step,
+    Result<Vec<Outcome>, error::Error>,
+)>;
 
 pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
     plugins::add_to_linker::<_, Host>(linker, |state| state)
@@ -89,7 +103,7 @@ impl plugins::Host for State {
             Turn::Told(told) => {
                 let number = told.number();
                 return match told.result()? {
-                    Ok(()) => Ok(Ok(self.table.push(Step { open: None, number })?)),
+                    Ok(()) => Ok(Ok(self.table.push(Step { open: None, working: None, number })?)),
                     Err(error) => Ok(Err(error)),
                 };
             }
@@ -105,7 +119,7 @@ impl plugins::Host for State {
         match self.apart(async move { plugin.open_step_for(order, config).await }).await? {
             Ok(step) => {
                 slot.keep(&Ok::<_, Error>(()))?;
-                Ok(Ok(self.table.push(Step { open: Some(step), number })?))
+                Ok(Ok(self.table.push(Step { open: Some(step), working: None, number })?))
             }
             Err(error) => {
                 let error = Error::from(error);
@@ -142,8 +156,9 @@ impl plugins::HostStep for State {
         let number = self.table.get(&step)?.number;
         let told = || json!({ "step": number, "batch": batch });
         let slot = taped!(self.tape, "inferno:host/plugins.step.process", told());
-        let Some(mut open) = self.table.get_mut(&step)?.open.take() else {
-            return slot.done(Err(finished()));
+        let mut open = match self.table.get_mut(&step)?.idle() {
+            Ok(open) => open,
+            Err(error) => return slot.done(Err(error)),
         };
         let (open, outcomes) = self
             .apart(async move {
@@ -155,16 +170,65 @@ impl plugins::HostStep for State {
         slot.done(outcomes.map_err(Error::from))
     }
 
+    fn submit(&mut self, step: Resource<Step>, batch: Vec<Item>) -> Result<Result<(), Error>> {
+        let number = self.table.get(&step)?.number;
+        let told = || json!({ "step": number, "batch": batch });
+        let slot = taped!(self.tape, "inferno:host/plugins.step.submit", told());
+        let step = self.table.get_mut(&step)?;
+        let mut open = match step.idle() {
+            Ok(open) => open,
+            Err(error) => return slot.done(Err(error)),
+        };
+        step.working = Some(wasmtime_wasi::runtime::spawn(async move {
+            let outcomes = open.process(batch).await;
+            (open, outcomes)
+        }));
+        slot.done(Ok(()))
+    }
+
+    async fn take(&mut self, step: Resource<Step>) -> Result<Result<Vec<Outcome>, Error>> {
+        let number = self.table.get(&step)?.number;
+        let slot = taped!(self.tape, "inferno:host/plugins.step.take", json!({ "step": number }));
+        let Some(working) = self.table.get_mut(&step)?.working.take() else {
+            return slot.done(Err(unsubmitted()));
+        };
+        let (open, outcomes) = working.await;
+        self.meter.check_charged()?;
+        self.table.get_mut(&step)?.open = Some(open);
+        slot.done(outcomes.map_err(Error::from))
+    }
+
     async fn finish(&mut self, step: Resource<Step>) -> Result<Result<Vec<Item>, Error>> {
         let number = self.table.get(&step)?.number;
         let slot = taped!(self.tape, "inferno:host/plugins.step.finish", json!({ "step": number }));
-        let Some(open) = self.table.get_mut(&step)?.open.take() else { return slot.done(Err(finished())) };
+        let open = match self.table.get_mut(&step)?.idle() {
+            Ok(open) => open,
+            Err(error) => return slot.done(Err(error)),
+        };
         slot.done(self.apart(open.finish()).await?.map_err(Error::from))
     }
 
     fn drop(&mut self, step: Resource<Step>) -> Result<()> {
         self.table.delete(step)?;
         Ok(())
+    }
+}
+
+fn untaken() -> Error {
+    Error {
+        kind: ErrorKind::Invalid,
+        message: "the step has a batch already".to_owned(),
+        hint: Some("take what came of it first".to_owned()),
+        retry_after_ms: None,
+    }
+}
+
+fn unsubmitted() -> Error {
+    Error {
+        kind: ErrorKind::Invalid,
+        message: "the step has no batch".to_owned(),
+        hint: Some("submit one first".to_owned()),
+        retry_after_ms: None,
     }
 }
 

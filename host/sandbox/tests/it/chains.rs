@@ -40,6 +40,28 @@ async fn a_plugin_has_others_judge_and_step() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn steps_work_beside_their_caller_and_one_another() {
+    let lab = Lab::new();
+    let probe = lab.probe(ASKS);
+    at_hand(&lab, "roles", "");
+    let text = ok(&probe, "/probe/steps?plugin=roles&config=count", "").await;
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(
+        lines[..3],
+        ["the step has a batch already", "the step has a batch already", "the step has no batch"]
+    );
+    // Each has counted its own batches, and goes on where it was.
+    let counts: Vec<_> = lines[3].match_indices("data: ").map(|(at, _)| &lines[3][at + 6..at + 9]).collect();
+    assert_eq!(counts, ["\"1\"", "\"1\"", "\"1\""], "{text}");
+    assert!(lines[4].contains("data: \"2\""), "{text}");
+    assert_eq!(lines[5], "the step has been finished");
+    // What fails in it fails when it is taken.
+    let (status, text) = ask(&probe, "/probe/steps?plugin=roles&config=panic", "").await.unwrap();
+    assert_eq!(status, 409);
+    assert!(text.starts_with("ErrorKind::Internal"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_those_that_were_granted() {
     let lab = Lab::new();
     at_hand(&lab, "roles", "");

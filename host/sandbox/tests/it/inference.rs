@@ -128,6 +128,10 @@ async fn a_plugin_sees_only_the_models_that_it_may_use() {
     assert!(ok(&probe, "/probe/model?name=small-1", "").await.contains("format: \"echo\""));
     let lines = refused(&probe, "/probe/model?name=secret-9").await;
     assert_eq!(lines[..2], ["ErrorKind::NotFound", "no model is named \"secret-9\""]);
+    let digest = ok(&probe, "/probe/digest?name=small-1", "").await;
+    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
+    let lines = refused(&probe, "/probe/digest?name=secret-9").await;
+    assert_eq!(lines[..2], ["ErrorKind::NotFound", "no model is named \"secret-9\""]);
     // A near miss does not tell what else there is.
     let lines = refused(&probe, "/probe/complete?model=small-secret-9").await;
     assert_eq!(lines[0], "ErrorKind::NotFound");

@@ -107,6 +107,21 @@ async fn what_was_reserved_and_not_spent_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn locks_have_one_holder_and_are_free_when_the_call_ends() {
+    let lab = Lab::new();
+    let probe = lab.probe("[asks]\nkv = true");
+    for _ in 0..2 {
+        assert_eq!(ok(&probe, "/probe/kv-lock?count=2", "").await, "true false true");
+    }
+    let all = ok(&probe, "/probe/kv-lock?count=64&each=1", "").await;
+    assert!(!all.contains("false"), "{all}");
+    let text = error(&probe, "kv-lock?count=65&each=1").await;
+    assert!(text.starts_with("ErrorKind::Exhausted\nthe plugin \"probe\" holds 64 locks already"), "{text}");
+    let text = error(&lab.probe(""), "kv-lock").await;
+    assert!(text.starts_with("ErrorKind::Denied"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn figures_of_plugins_and_about_them() {
     let lab = Lab::new();
     let probe = lab.probe("[asks]\nkv = true");

@@ -366,6 +366,7 @@ async fn other_plugins_are_not_put_to_work_again() {
     for uri in [
         "/probe/judge?plugin=roles&config=exact",
         "/probe/step?plugin=roles&config=count",
+        "/probe/steps?plugin=roles&config=count",
         "/probe/playing?role=judge",
     ] {
         let shelf = Shelf::new();

@@ -31,7 +31,11 @@ impl Place {
     fn store(&self) -> Store {
         let database = Database::open(&self.dir.path().join("state.db")).expect("opened");
         let time = self.time.clone();
-        Store::new(database, Box::new(move || time.load(Ordering::SeqCst)))
+        Store::new(
+            database,
+            crate::Locks::Names(std::sync::Arc::default()),
+            Box::new(move || time.load(Ordering::SeqCst)),
+        )
     }
 
     fn pass(&self, time: Duration) {
@@ -305,6 +309,41 @@ fn the_paused_wait() {
     store.pause_jobs(false).expect("resumed");
     take(&store, "a");
     assert!(matches!(store.pause_job(&a), Err(StoreError::JobState { .. })), "it is at work");
+}
+
+#[test]
+fn whoever_does_not_want_to_wait_tries_again_at_once() {
+    let place = Place::new();
+    let store = place.store();
+    let id = submit(&store, "a");
+    let lease = take(&store, "a");
+    end(&store, &lease, &failed("no luck"));
+    idle(&store);
+    store.retry_job(&id).expect("tried");
+    let lease = take(&store, "a");
+    assert!(matches!(store.retry_job(&id), Err(StoreError::JobState { .. })), "it is at work");
+    let job = end(&store, &lease, &JobEnd::Succeeded);
+    assert_eq!(job.attempts, 2, "the one before still counts");
+}
+
+#[test]
+fn a_paused_queue_makes_no_jobs_and_forgets_no_lease() {
+    let place = Place::new();
+    let store = place.store();
+    nightly(&store, None);
+    let id = submit(&store, "a");
+    take(&store, "a");
+    store.pause_jobs(true).expect("paused");
+    place.pass(seconds(24 * 3600));
+    idle(&store);
+    assert_eq!(state(&store, &id), JobState::Queued, "its runner was not heard of");
+    assert_eq!(store.jobs(&JobFilter::default()).expect("listed").len(), 1);
+    store.pause_jobs(false).expect("resumed");
+    take(&store, "a");
+    take(&store, "nightly");
+    place.pass(LEASE);
+    store.take_back_jobs().expect("taken back");
+    assert_eq!(state(&store, &id), JobState::Queued);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 import { stand } from "./stage.js";
 
 export const inference = stand("inference");
+export const jobs = stand("jobs");
 export const kv = stand("kv");
 export const loading = stand("loading");
 export const log = stand("log");

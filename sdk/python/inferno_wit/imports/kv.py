@@ -13,6 +13,22 @@ import weakref
 from componentize_py_types import Result, Ok, Err, Some
 
 
+class Lock:
+    """
+    Something that one holder has at a time, on this machine, until it is dropped or the holder ends, however it ends.
+    """
+
+    def __enter__(self) -> Self:
+        """Returns self"""
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None) -> bool | None:
+        """
+        Release this resource.
+        """
+        raise NotImplementedError
+
+
 
 def get(key: str) -> Optional[bytes]:
     """
@@ -43,6 +59,13 @@ def keys(prefix: str, after: Optional[str]) -> List[str]:
 def add(key: str, by: int, ttl_ms: Optional[int]) -> int:
     """
     Adds to a counter in one step and returns the sum; a missing key counts as 0 and then lives for `ttl-ms`.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
+def try_lock(name: str) -> Optional[Lock]:
+    """
+    Takes the lock of this name; none: somebody has it. At most 64 at a time.
 
     Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
     """

@@ -49,6 +49,13 @@ def get(name: str) -> Model:
     Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
     """
     raise NotImplementedError
+def digest(name: str) -> str:
+    """
+    The digest of a model's file, as `sha256:` and hexadecimal digits. The first time it takes as long as to read the file.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
 def loaded() -> List[Residency]:
     """
     Those of them that are in memory now, ordered by name.

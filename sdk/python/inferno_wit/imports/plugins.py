@@ -24,6 +24,20 @@ class Step:
         Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
         """
         raise NotImplementedError
+    def submit(self, batch: List[work.Item]) -> None:
+        """
+        Hands over a batch and returns at once: the step works on it beside the caller. It has one batch at a time.
+
+        Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+        """
+        raise NotImplementedError
+    def take(self) -> List[work.Outcome]:
+        """
+        Waits for the batch that was submitted.
+
+        Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+        """
+        raise NotImplementedError
     def finish(self) -> List[work.Item]:
         """
         Ends the step and returns what it kept until now.

@@ -19,6 +19,7 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
                 .collect::<Vec<_>>()
                 .join("\n")
         }),
+        "digest" => models::digest(&query.text("name")),
         "model" => models::get(&query.text("name")).map(|model| format!("{model:?}")),
         "loaded" => models::loaded().map(|loaded| {
             let told = |model: &models::Residency| {
@@ -39,6 +40,7 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
             .map(|()| "set".to_owned()),
         "kv-delete" => kv::delete(&query.text("key")).map(|was| was.to_string()),
         "kv-keys" => kv::keys(&query.text("prefix"), query.get("after")).map(|keys| keys.join(" ")),
+        "kv-lock" => lock(query),
         "kv-add" => kv::add(&query.text("key"), 1, query.number("ttl")).map(|sum| sum.to_string()),
         "setting" => Ok(settings::get(&query.text("key")).unwrap_or_else(|| "unset".to_owned())),
         "log" => {
@@ -55,6 +57,16 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
         Ok(body) => text(200, &body),
         Err(error) => refused(&error),
     })
+}
+
+/// Takes a lock so many times at once, and one more after the first was dropped.
+fn lock(query: &Query) -> Result<String, Error> {
+    let count = query.number("count").unwrap_or(2);
+    let name = |n: u64| if query.get("each").is_some() { format!("lock {n}") } else { "lock".to_owned() };
+    let mut held = (0..count).map(|n| kv::try_lock(&name(n))).collect::<Result<Vec<_>, _>>()?;
+    let taken: Vec<_> = held.iter().map(|lock| lock.is_some().to_string()).collect();
+    held.remove(0);
+    Ok(format!("{} {}", taken.join(" "), kv::try_lock(&name(0))?.is_some()))
 }
 
 /// A bit of everything that differs from run to run.

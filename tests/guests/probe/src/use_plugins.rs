@@ -11,6 +11,7 @@ pub(crate) fn call(name: &str, query: &Query) -> Option<Result<String, Error>> {
         "playing" => plugins::playing(&query.text("role")).map(|names| names.join(" ")),
         "judge" => judge(query),
         "step" => step(query),
+        "steps" => steps(query),
         _ => return None,
     })
 }
@@ -42,4 +43,24 @@ fn step(query: &Query) -> Result<String, Error> {
     seen.push(format!("{:?}", step.finish()?));
     let again = step.process(&[]).err().map(|error| error.message);
     Ok(format!("{}\n{again:?}", seen.join("\n")))
+}
+
+/// Two steps at work at once, and what cannot be asked of them.
+fn steps(query: &Query) -> Result<String, Error> {
+    let open = || plugins::open_step(&query.text("plugin"), &config(query));
+    let (one, other) = (open()?, open()?);
+    let item = |id: &str| Item { id: id.to_owned(), data: format!("\"{id}\"") };
+    let mut seen = Vec::new();
+    one.submit(&[item("1"), item("2")])?;
+    other.submit(&[item("3")])?;
+    let mut refused = |result: Result<(), Error>| seen.extend(result.err().map(|error| error.message));
+    refused(one.submit(&[]));
+    refused(one.finish().map(drop));
+    let taken = [other.take()?, one.take()?];
+    refused(one.take().map(drop));
+    seen.push(format!("{taken:?}"));
+    seen.push(format!("{:?}", one.process(&[item("4")])?));
+    one.finish()?;
+    seen.extend(one.submit(&[]).err().map(|error| error.message));
+    Ok(seen.join("\n"))
 }
