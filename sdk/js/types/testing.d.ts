@@ -34,7 +34,7 @@ export interface Asked {
   logitBias?: Record<number, number>;
 }
 
-export interface Parts extends Partial<Pick<Host, "loading" | "models" | "plugins" | "quota">> {
+export interface Parts extends Partial<Pick<Host, "jobs" | "loading" | "models" | "plugins" | "quota">> {
   /** Values, not JSON text. */
   settings?: Record<string, unknown>;
   secrets?: Record<string, string>;

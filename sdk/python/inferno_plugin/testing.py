@@ -49,6 +49,7 @@ def lend(
     secrets: Mapping[str, str] | None = None,
     kv: Mapping[str, bytes] | None = None,
     inference: Callable[[Asked], str] | Any = None,
+    jobs: Any = None,
     loading: Any = None,
     models: Any = None,
     plugins: Any = None,
@@ -56,8 +57,8 @@ def lend(
 ) -> Seen:
     """Lends a host to the test: `log`, `metrics`, `kv` and `settings` are always there, the rest is what is given.
 
-    `inference` is the function that gives the answer's text. It, `loading`, `models`, `plugins` and `quota` can also be objects
-    with the functions of the interface. What an earlier call lent is gone.
+    `inference` is the function that gives the answer's text. It, `jobs`, `loading`, `models`, `plugins` and `quota` can also be
+    objects with the functions of the interface. What an earlier call lent is gone.
     """
     seen = Seen()
     _put("log", _Log(seen))
@@ -66,7 +67,8 @@ def lend(
     _put("kv", _Kv(seen, kv or {}))
     _put("secrets", None if secrets is None else _Secrets(secrets))
     _put("inference", _Inference(seen, inference) if callable(inference) else inference)
-    for name, given in {"loading": loading, "models": models, "plugins": plugins, "quota": quota}.items():
+    others = {"jobs": jobs, "loading": loading, "models": models, "plugins": plugins, "quota": quota}
+    for name, given in others.items():
         _put(name, given)
     return seen
 
