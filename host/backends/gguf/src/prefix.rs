@@ -14,8 +14,7 @@ use crate::adapters::Applied;
 use crate::pace::MOST_PROMPT;
 use crate::vision::{Placed, whole};
 
-/// Tokens that are worth keeping and finding again. Reading fewer takes no longer than a copy, and short prompts stay
-/// independent of what was asked before.
+/// Tokens that are worth keeping and finding again: reading fewer takes no longer than a copy.
 pub(crate) const LEAST: usize = 32;
 /// Tokens that are worth waiting for, or moving out of the way.
 const MUCH: usize = 64;
@@ -145,10 +144,14 @@ impl Prefixes {
             (groups(busy, sequence), class, self.since(sequence), sequence)
         })?;
 
+        // However little it is, it is there already: most prompts begin as their template does. Only much more is worth a
+        // copy, for which llama.cpp touches all that a sequence has room for.
+        let own = self.kept.get(sequence);
+        let own = own.map_or(0, |kept| wanted.known(&kept.tokens, kept.blocks, kept.applied));
         let source = match best {
-            Some((from, tokens)) if from == sequence => Source::Own(tokens),
-            Some((from, tokens)) => Source::Copy { from, tokens },
-            None => Source::Nothing,
+            Some((from, tokens)) if own + LEAST <= tokens => Source::Copy { from, tokens },
+            _ if own > 0 => Source::Own(own),
+            _ => Source::Nothing,
         };
         let coming = self.coming(busy, wanted).filter(|&(_, tokens)| tokens >= known + MUCH);
         let moved = (self.held(sequence) >= MUCH && !in_place(sequence)).then(|| {
@@ -268,6 +271,7 @@ pub(crate) fn common(known: &[LlamaToken], prompt: &[LlamaToken]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::Mix;
 
     const NONE: Applied = None;
 
@@ -285,7 +289,6 @@ mod tests {
 
     fn place(sequence: usize, source: Source) -> Option<Place> {
         Some(Place { sequence, source, moved: None })
-    use crate::adapters::Mix;
     }
 
     #[test]
@@ -344,6 +347,17 @@ mod tests {
         assert_eq!(prefixes.choose(&free, wanted(&other, NONE)), place(1, Source::Nothing));
         prefixes.forget(0);
         assert_eq!(prefixes.choose(&free, wanted(&other, NONE)), place(0, Source::Nothing));
+    }
+
+    #[test]
+    fn what_the_chosen_place_holds_is_not_copied() {
+        let mut prefixes = Prefixes::new(2);
+        prefixes.keep(1, kept(tokens(300, 0), NONE));
+        prefixes.keep(0, kept(tokens(300, 1), NONE));
+        let beginning = |length: usize| [&tokens(300, 0)[..length], &[LlamaToken(900); 40]].concat();
+        let chosen = |length| prefixes.choose(&[None; 2], wanted(&beginning(length), NONE));
+        assert_eq!(chosen(200), place(1, Source::Own(200)), "both have it; this one was kept longest ago");
+        assert_eq!(chosen(5), place(1, Source::Own(5)), "little, but it is there");
     }
 
     #[test]
