@@ -1,12 +1,14 @@
 //! Writes GGUF files for tests and benchmarks: changed copies of a right one, and models of any size with random
 //! weights, which compute like real ones and say nothing. It trusts the files that it reads.
 
+mod projector;
 mod random;
 mod read;
 mod write;
 
 use std::{fs, io, path::Path};
 
+pub use projector::projector;
 pub use random::{Shape, random_model};
 
 use read::Reader;
@@ -42,6 +44,14 @@ impl Value {
     /// True or false.
     pub fn flag(flag: bool) -> Self {
         Self { kind: BOOL, bytes: vec![u8::from(flag)] }
+    }
+
+    /// A list of numbers with fractions.
+    pub fn floats(numbers: &[f32]) -> Self {
+        let mut bytes = F32_VALUE.to_le_bytes().to_vec();
+        bytes.extend((numbers.len() as u64).to_le_bytes());
+        bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        Self { kind: ARRAY, bytes }
     }
 
     /// A text.

@@ -1,5 +1,6 @@
 //! One model, loaded, that answers one request after the other: what `run` and `bench` share.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -41,14 +42,18 @@ impl Answer {
 }
 
 impl Session {
-    /// Finds and loads the model; Ctrl-C gives up.
+    /// Finds and loads the model, maybe with another projector than its own; Ctrl-C gives up.
     pub(crate) async fn open(
         settings: &Settings,
         name: Option<&str>,
+        projector: Option<&Path>,
         printer: Printer,
     ) -> Result<Self, Failure> {
         let models = host::models(settings)?;
-        let model = host::find_model(&models, settings, name)?;
+        let mut model = host::find_model(&models, settings, name)?;
+        if let Some(projector) = projector {
+            model.see_with(projector).map_err(Failure::new)?;
+        }
         let inference = host::inference(settings, models, 1)?;
         let started = Instant::now();
         let label = format!("loading {}", model.name);

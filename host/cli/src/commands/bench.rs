@@ -49,7 +49,7 @@ struct Run {
 pub(crate) fn bench(settings: &Settings, bench: &Bench, printer: Printer) -> Outcome {
     let runtime = host::runtime()?;
     runtime.block_on(async {
-        let session = Session::open(settings, bench.model.as_deref(), printer).await?;
+        let session = Session::open(settings, bench.model.as_deref(), None, printer).await?;
         let runs = measure(&session, bench, printer).await;
         let report = runs.and_then(|runs| report(&session, bench, &runs));
         let outcome = report.and_then(|report| show(&report, bench, printer));

@@ -17,6 +17,8 @@ struct Info<'a> {
     listed: Listed<'a>,
     digest: &'a str,
     header: &'a Header,
+    /// What it looks at images with.
+    projector: Option<String>,
 }
 
 pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer) -> Outcome {
@@ -31,7 +33,12 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         .map_err(|error| Failure::new(format!("hashing {} failed: {error}", model.name)))?
         .map_err(Failure::new)?;
     if json.json {
-        printer.json(&Info { listed: Listed::new(&model), digest: &digest, header: &model.header })?;
+        printer.json(&Info {
+            listed: Listed::new(&model),
+            digest: &digest,
+            header: &model.header,
+            projector: model.projector.as_ref().map(|projector| projector.path.display().to_string()),
+        })?;
         return Ok(0);
     }
     let header = &model.header;
@@ -43,6 +50,10 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         "" | "0" => "not stated".to_owned(),
         value => visible(value),
     };
+    let vision = model.projector.as_ref().map_or_else(
+        || "no".to_owned(),
+        |projector| format!("yes, with {}", visible(&projector.path.display().to_string())),
+    );
     printer.facts(&[
         ("name", visible(&model.name)),
         ("also called", visible(&model.aliases.join(", "))),
@@ -60,6 +71,7 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         ("layers", number(header.layers)),
         ("vocabulary", number(header.vocab_size)),
         ("tensors", stated(&header.tensors.to_string())),
+        ("vision", vision),
         ("chat template", header.chat_template.as_deref().map_or_else(|| "none".to_owned(), visible)),
     ])?;
     Ok(0)

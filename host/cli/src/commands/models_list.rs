@@ -26,6 +26,8 @@ pub(super) struct Listed<'a> {
     quantization: &'a str,
     context_length: Option<u32>,
     chats: bool,
+    /// It can look at images.
+    vision: bool,
 }
 
 impl<'a> Listed<'a> {
@@ -44,6 +46,7 @@ impl<'a> Listed<'a> {
             quantization,
             context_length: *context_length,
             chats: chat_template.is_some(),
+            vision: model.projector.is_some(),
         }
     }
 }

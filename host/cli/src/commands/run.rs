@@ -1,6 +1,7 @@
 //! `inferno run`.
 
 mod chat;
+mod image;
 mod prompt;
 
 use inferno_inference::{Finish, Generate, Input, Message, Role, Usage};
@@ -24,6 +25,7 @@ pub(crate) fn run(settings: &Settings, run: &Run, printer: Printer) -> Outcome {
         return Err(Failure::usage(format!("{option} needs a prompt, since there is no chat with it"))
             .hint("give one with --prompt or on standard input"));
     }
+    let images = image::read_all(&run.images)?;
     let request = |input: Input| Generate {
         max_tokens: run.sampling.max_tokens,
         sampling: sampling.clone(),
@@ -31,11 +33,12 @@ pub(crate) fn run(settings: &Settings, run: &Run, printer: Printer) -> Outcome {
         ..Generate::new(input)
     };
     let runtime = host::runtime()?;
-    let session = runtime.block_on(Session::open(settings, model, printer))?;
+    let session = runtime.block_on(Session::open(settings, model, run.mmproj.as_deref(), printer))?;
     let outcome = match prompt {
-        None => chat::chat(&runtime, &session, run.system.as_deref(), &request, printer),
+        None => chat::chat(&runtime, &session, run.system.as_deref(), images, &request, printer),
         Some(prompt) => runtime.block_on(async {
-            let request = request(input(run, &session, prompt, printer)?);
+            let mut request = request(input(run, &session, prompt, printer)?);
+            request.images = images;
             if run.json {
                 as_json(&session, request, printer).await
             } else {
@@ -76,6 +79,12 @@ fn input(run: &Run, session: &Session, prompt: String, printer: Printer) -> Resu
             ))
             .hint("put the instructions into the prompt"));
         }
+        if !run.images.is_empty() {
+            return Err(Failure::usage(format!(
+                "model {} has no chat template, so --image cannot work",
+                session.model.name
+            )));
+        }
         if printer.interactive {
             printer.note(format_args!(
                 "model {} has no chat template: it continues the prompt as plain text",
@@ -84,15 +93,9 @@ fn input(run: &Run, session: &Session, prompt: String, printer: Printer) -> Resu
         }
         return Ok(Input::Prompt(prompt));
     }
-    Ok(Input::Chat(messages(run.system.as_deref(), prompt)))
-}
-
-fn messages(system: Option<&str>, prompt: String) -> Vec<Message> {
-    system
-        .map(|content| Message::new(Role::System, content))
-        .into_iter()
-        .chain([Message::new(Role::User, prompt)])
-        .collect()
+    let system = run.system.as_deref().map(|content| Message::new(Role::System, content));
+    let asked = image::shown(Message::new(Role::User, prompt), run.images.len());
+    Ok(Input::Chat(system.into_iter().chain([asked]).collect()))
 }
 
 async fn as_text(session: &Session, request: Generate, printer: Printer) -> Outcome {
