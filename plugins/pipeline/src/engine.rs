@@ -1,9 +1,9 @@
 //! Runs a pipeline: pulls batches from sources, pushes each through the graph to the sinks, and makes checkpoints.
 //!
-//! One batch is on its way at a time, so that between two pulls nothing is: every checkpoint is whole, and memory is what
-//! a batch needs, however many records there are.
+//! One batch is on its way at a time, and one for each plugin that works beside. Before a checkpoint those are waited for,
+//! so that every checkpoint is whole; and memory is what a few batches need, however many records there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -86,6 +86,8 @@ struct Running {
     /// How many batches of what it kept have gone on.
     finished: u64,
     journal: Option<Journal>,
+    /// The inputs of the batches that the step works on beside this.
+    begun: VecDeque<usize>,
 }
 
 /// A run under way.
@@ -251,6 +253,9 @@ impl Run {
             if self.nodes[at].ended || !over(&self.nodes[at]) {
                 continue;
             }
+            if self.end_one(at)? {
+                return Ok(true);
+            }
             let Work::Step(step) = &mut self.nodes[at].made.work else { continue };
             let kept = step.finish()?;
             if kept.is_empty() {
@@ -271,6 +276,9 @@ impl Run {
 
     /// Makes all that was done durable.
     fn save(&mut self, phase: Phase) -> Result<(), Error> {
+        for place in 0..self.order.len() {
+            while self.end_one(self.order[place])? {}
+        }
         let next = &mut self.checkpoint;
         for node in &mut self.nodes {
             node.commit(next)?;
@@ -313,7 +321,15 @@ impl Run {
 
 impl Running {
     fn new(made: Made) -> Self {
-        Self { made, to: Vec::new(), counts: Counts::default(), ended: false, finished: 0, journal: None }
+        Self {
+            made,
+            to: Vec::new(),
+            counts: Counts::default(),
+            ended: false,
+            finished: 0,
+            journal: None,
+            begun: VecDeque::new(),
+        }
     }
 
     fn is_source(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What the host lends, as a trait, so that tests run without one.
 
+use std::any::Any;
 use std::time::Duration;
 
 use inferno_sdk::Error;
@@ -38,14 +39,20 @@ pub(crate) trait Host {
     /// The tokens of a text.
     fn tokenize(&self, model: &str, text: &str) -> Result<Vec<u32>, Error>;
 
+    /// Takes a lock that one holder has at a time, however the holder ends; `None`: somebody has it.
+    fn try_lock(&self, name: &str) -> Result<Option<Box<dyn Any>>, Error>;
+
     /// Does nothing for so long.
     fn sleep(&self, time: Duration);
 }
 
 /// A step of another plugin, at work.
 pub(crate) trait OpenStep {
-    /// One outcome for each item, in order. The batch is the caller's again afterwards, as it was.
-    fn process(&mut self, batch: Vec<Item>) -> (Vec<Item>, Result<Vec<Outcome>, Error>);
+    /// Hands over a batch, on which it works beside the caller; gives the batch back as it was. One at a time.
+    fn submit(&mut self, batch: Vec<Item>) -> Result<Vec<Item>, Error>;
+
+    /// Waits for that batch: one outcome for each item, in order.
+    fn take(&mut self) -> Result<Vec<Outcome>, Error>;
 
     /// Ends it, and gives what it kept.
     fn finish(self: Box<Self>) -> Result<Vec<Item>, Error>;

@@ -145,6 +145,11 @@ impl Models {
         Ok(Ok(vectors.into_iter().flatten().collect()))
     }
 
+    /// How many calls may be under way at a time.
+    pub(crate) fn parallel(&self) -> usize {
+        self.parallel
+    }
+
     /// The tokens of a text.
     pub(crate) fn tokenize(&self, model: &str, text: &str) -> Answered<Vec<u32>> {
         self.host.tokenize(model, text)

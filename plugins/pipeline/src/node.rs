@@ -137,6 +137,12 @@ pub(crate) trait Step {
     /// An error stops the run; what is wrong with single records belongs into outcomes.
     fn process(&mut self, input: usize, batch: Vec<Record>) -> Result<Vec<Outcome>, Error>;
 
+    /// Itself, if it can work beside the caller: then batches go through [`Beside`], and [`Self::process`] is for those
+    /// that are tried again.
+    fn beside(&mut self) -> Option<&mut dyn Beside> {
+        None
+    }
+
     /// An input that must have ended before the first batch of any other comes, such as the table of a join.
     fn first(&self) -> Option<usize> {
         None
@@ -158,6 +164,18 @@ pub(crate) trait Step {
         let _ = piece;
         Ok(())
     }
+}
+
+/// A step that works while its caller reads and writes.
+pub(crate) trait Beside {
+    /// How many batches it works on at a time.
+    fn room(&self) -> usize;
+
+    /// Hands over a batch, for which there is room.
+    fn begin(&mut self, input: usize, batch: Vec<Record>) -> Result<(), Error>;
+
+    /// Waits for the oldest batch that was handed over; what comes of it is as in [`Step::process`].
+    fn end(&mut self) -> Result<Vec<Outcome>, Error>;
 }
 
 /// A record that a sink could not take.

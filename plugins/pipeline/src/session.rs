@@ -1,5 +1,7 @@
 //! From a pipeline file to a run: where its state is, and whether there is something to go on from.
 
+use std::any::Any;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -85,6 +87,27 @@ impl Script {
         Ok(Rc::new(Models::new(tools.host.clone(), cache, parallel)))
     }
 
+    /// Sees to it that nobody else runs it at the same time.
+    fn lock(&self, file: &File<'_>, tools: &Tools) -> Result<Box<dyn Any>, Error> {
+        let folder = self.state(file);
+        let path = folder.join("lock");
+        let failed = |error| Error::file("write", &path, &error);
+        tools.disk.create_folder(&folder).map_err(failed)?;
+        // The host does not tell where this folder is, so that the lock needs a name that no other folder has.
+        let name = match std::fs::read_to_string(&path) {
+            Ok(name) if !name.is_empty() => name,
+            _ => {
+                let name = format!("pipeline {:016x}", RandomState::new().hash_one(&path));
+                tools.disk.replace(&path, name.as_bytes()).map_err(failed)?;
+                name
+            }
+        };
+        tools.host.try_lock(&name)?.ok_or_else(|| {
+            Error::new(format!("{} is running already", file.settings.name()))
+                .hint("wait for its end, or stop that run; `inferno pipeline status` tells how far it is")
+        })
+    }
+
     /// Makes the nodes, whose own files are in the folder `state`.
     pub(crate) fn plan(
         &self,
@@ -121,6 +144,7 @@ impl Script {
         let file = self.parse()?;
         let state = self.run_state(&file);
         let plan = self.plan(&file, options, tools, &state)?;
+        let _lock = self.lock(&file, tools)?;
         let from = if options.fresh { None } else { go_on(&state, &plan, options)? };
         let limit = from.as_ref().map_or(options.limit, |from| from.limit);
         let settings = settings(&file, limit, state, self.dead(&file));

@@ -1,6 +1,8 @@
 //! What the tests share: a folder, a host without models and plugins without sandboxes.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -77,6 +79,18 @@ pub(crate) struct FakeHost {
     /// What was asked of models.
     pub(crate) prompts: RefCell<Vec<String>>,
     pub(crate) slept: RefCell<Duration>,
+    pub(crate) locks: Rc<RefCell<BTreeSet<String>>>,
+}
+
+struct FakeLock {
+    name: String,
+    locks: Rc<RefCell<BTreeSet<String>>>,
+}
+
+impl Drop for FakeLock {
+    fn drop(&mut self) {
+        self.locks.borrow_mut().remove(&self.name);
+    }
 }
 
 impl Host for FakeHost {
@@ -147,6 +161,12 @@ impl Host for FakeHost {
         Ok((0..).zip(text.split_whitespace()).map(|(n, _)| n).collect())
     }
 
+    fn try_lock(&self, name: &str) -> Result<Option<Box<dyn Any>>, HostError> {
+        let free = self.locks.borrow_mut().insert(name.to_owned());
+        let lock = FakeLock { name: name.to_owned(), locks: self.locks.clone() };
+        Ok(free.then(|| Box::new(lock) as Box<dyn Any>))
+    }
+
     fn sleep(&self, time: Duration) {
         *self.slept.borrow_mut() += time;
     }
@@ -155,19 +175,29 @@ impl Host for FakeHost {
 fn open<T: Step>(config: &Value) -> Result<Box<dyn OpenStep>, HostError> {
     let config = serde_json::from_value(config.clone());
     let config = config.map_err(|error| HostError::new(ErrorKind::Invalid, error.to_string()))?;
-    Ok(Box::new(Open(T::open(config)?)))
+    Ok(Box::new(Open { step: T::open(config)?, batch: None }))
 }
 
-struct Open<T: Step>(T);
+/// Works when it is asked for the outcomes.
+struct Open<T: Step> {
+    step: T,
+    batch: Option<Vec<Item>>,
+}
 
 impl<T: Step> OpenStep for Open<T> {
-    fn process(&mut self, batch: Vec<Item>) -> (Vec<Item>, Result<Vec<Outcome>, HostError>) {
-        let outcomes = self.0.process(batch.clone());
-        (batch, outcomes)
+    fn submit(&mut self, batch: Vec<Item>) -> Result<Vec<Item>, HostError> {
+        assert!(self.batch.is_none(), "it has a batch already");
+        self.batch = Some(batch.clone());
+        Ok(batch)
+    }
+
+    fn take(&mut self) -> Result<Vec<Outcome>, HostError> {
+        self.step.process(self.batch.take().expect("it has a batch"))
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<Item>, HostError> {
-        self.0.finish()
+        assert!(self.batch.is_none(), "it has a batch");
+        self.step.finish()
     }
 }
 

@@ -5,7 +5,7 @@ use std::mem;
 use super::Run;
 use crate::error::Error;
 use crate::file::settings::OnError;
-use crate::node::{Outcome, Refused};
+use crate::node::{Beside, Outcome, Refused};
 use crate::plan::Work;
 use crate::record::Record;
 
@@ -58,10 +58,56 @@ impl Run {
         }
     }
 
-    /// Has a step work on a batch, and hands on what comes out.
+    /// Has a step work on a batch, and hands on what comes out; of a step that works beside, what came of an older one.
     fn work(&mut self, at: usize, input: usize, batch: Vec<Record>) -> Result<(), Error> {
-        let outcomes = self.process(at, input, batch)?;
-        let outcomes = self.retry(at, input, outcomes)?;
+        let Some(room) = self.beside(at).map(|beside| beside.room()) else {
+            let outcomes = self.process(at, input, batch)?;
+            let outcomes = self.retry(at, input, outcomes)?;
+            return self.hand_on(at, outcomes);
+        };
+        let older = if self.nodes[at].begun.len() < room { None } else { self.end(at)? };
+        let named = self.naming(at);
+        if let Some(beside) = self.beside(at) {
+            beside.begin(input, batch).map_err(named)?;
+            self.nodes[at].begun.push_back(input);
+        }
+        older.map_or(Ok(()), |outcomes| self.hand_on(at, outcomes))
+    }
+
+    fn beside(&mut self, at: usize) -> Option<&mut dyn Beside> {
+        match &mut self.nodes[at].made.work {
+            Work::Step(step) => step.beside(),
+            _ => None,
+        }
+    }
+
+    /// Waits for the oldest batch that a step works on beside this.
+    fn end(&mut self, at: usize) -> Result<Option<Vec<Outcome>>, Error> {
+        let Some(input) = self.nodes[at].begun.pop_front() else { return Ok(None) };
+        let named = self.naming(at);
+        let Some(beside) = self.beside(at) else { return Ok(None) };
+        let outcomes = beside.end().map_err(named)?;
+        self.retry(at, input, outcomes).map(Some)
+    }
+
+    /// The same, and hands on what came of it. False: there was none.
+    pub(super) fn end_one(&mut self, at: usize) -> Result<bool, Error> {
+        let Some(outcomes) = self.end(at)? else { return Ok(false) };
+        self.hand_on(at, outcomes)?;
+        Ok(true)
+    }
+
+    /// Says whose error it is.
+    fn naming(&self, at: usize) -> impl Fn(Error) -> Error + use<> {
+        let node = &self.nodes[at].made;
+        let whose = match node.work {
+            Work::Sink(_) => format!("the sink `{}`", node.name),
+            _ => format!("the step `{}`", node.name),
+        };
+        move |error| Error { message: format!("{whose}: {}", error.message), ..error }
+    }
+
+    fn hand_on(&mut self, at: usize, outcomes: Vec<Outcome>) -> Result<(), Error> {
         let mut records = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             match outcome {
@@ -81,10 +127,9 @@ impl Run {
 
     fn process(&mut self, at: usize, input: usize, batch: Vec<Record>) -> Result<Vec<Outcome>, Error> {
         let count = batch.len();
+        let named = self.naming(at);
         let made = &mut self.nodes[at].made;
         let Work::Step(step) = &mut made.work else { return Ok(Vec::new()) };
-        let named =
-            |error: Error| Error { message: format!("the step `{}`: {}", made.name, error.message), ..error };
         let outcomes = step.process(input, batch).map_err(named)?;
         if outcomes.len() != count {
             return Err(Error::new(format!(
@@ -150,10 +195,8 @@ impl Run {
     }
 
     fn hand_over(&mut self, at: usize, batch: &[Record]) -> Result<Vec<Refused>, Error> {
-        let made = &mut self.nodes[at].made;
-        let Work::Sink(sink) = &mut made.work else { return Ok(Vec::new()) };
-        let named =
-            |error: Error| Error { message: format!("the sink `{}`: {}", made.name, error.message), ..error };
+        let named = self.naming(at);
+        let Work::Sink(sink) = &mut self.nodes[at].made.work else { return Ok(Vec::new()) };
         sink.write(batch).map_err(named)
     }
 

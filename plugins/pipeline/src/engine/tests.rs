@@ -271,3 +271,32 @@ fn a_pipeline_or_an_input_that_changed_in_between_is_told() {
     let error = kit.run(GRAPH).unwrap_err();
     assert!(error.message.ends_with("one.jsonl is not the file that it was when the run stopped"), "{error}");
 }
+
+#[test]
+fn a_pipeline_runs_once_at_a_time() {
+    let kit = graph_kit();
+    kit.run(GRAPH).unwrap();
+    let name = kit.read(".inferno/p/lock");
+    kit.host.locks.borrow_mut().insert(name.clone());
+    let error = kit.run(GRAPH).unwrap_err();
+    assert_eq!(error.message, "p is running already");
+    kit.host.locks.borrow_mut().remove(&name);
+    kit.run(GRAPH).unwrap();
+    assert!(kit.host.locks.borrow().is_empty(), "the lock is free after a run");
+}
+
+#[test]
+fn several_instances_keep_the_order_and_one_without_a_memory_may_not_absorb() {
+    let line = format!("[pipeline]\nbatch = 5\nparallel = 3\n{LINE}");
+    let with =
+        |plugin: &str| line.replace("plugin = \"tag\"", &format!("plugin = \"{plugin}\"\nmemory = \"none\""));
+    let kit = Kit::new(&[("in.jsonl", &numbers(103))]);
+    kit.run(&with("tag")).unwrap();
+    let numbers: Vec<_> = kit.lines("out.jsonl").iter().map(|line| line["n"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..103).collect::<Vec<_>>());
+    let error = kit.run(&with("sum")).unwrap_err();
+    assert_eq!(
+        error.message,
+        "the step `plugin`: the plugin sum absorbs records, but has no memory by the file"
+    );
+}

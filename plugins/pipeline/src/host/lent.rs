@@ -1,5 +1,6 @@
 //! What the host really lends.
 
+use std::any::Any;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use inferno_sdk::command;
 use inferno_sdk::inference::{self, Completion, End, Request};
 use inferno_sdk::models::{self, Model};
 use inferno_sdk::step::{Item, Outcome};
-use inferno_sdk::{Error, plugins};
+use inferno_sdk::{Error, kv, plugins};
 use serde_json::Value;
 
 use super::{Done, Host, OpenStep};
@@ -30,8 +31,7 @@ impl Host for Lent {
     }
 
     fn digest(&self, model: &str) -> Result<String, Error> {
-        let Model { name, size_bytes, modified, details, .. } = models::get(model)?;
-        Ok(format!("{name} {size_bytes} {modified} {details:?}"))
+        models::digest(model)
     }
 
     fn complete(&self, requests: Vec<Request>, parallel: usize, done: Done) {
@@ -54,6 +54,10 @@ impl Host for Lent {
         inference::tokenize(model, text, false)
     }
 
+    fn try_lock(&self, name: &str) -> Result<Option<Box<dyn Any>>, Error> {
+        Ok(kv::try_lock(name)?.map(|lock| Box::new(lock) as Box<dyn Any>))
+    }
+
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
     }
@@ -73,9 +77,12 @@ async fn answer(request: &Request) -> Result<Completion, Error> {
 struct Hired(plugins::Step);
 
 impl OpenStep for Hired {
-    fn process(&mut self, batch: Vec<Item>) -> (Vec<Item>, Result<Vec<Outcome>, Error>) {
-        let outcomes = self.0.process(batch.clone());
-        (batch, outcomes)
+    fn submit(&mut self, batch: Vec<Item>) -> Result<Vec<Item>, Error> {
+        self.0.submit(batch)
+    }
+
+    fn take(&mut self) -> Result<Vec<Outcome>, Error> {
+        self.0.take()
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<Item>, Error> {

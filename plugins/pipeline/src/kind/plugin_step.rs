@@ -1,5 +1,6 @@
 //! A step of an installed plugin, in a sandbox of its own.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ use toml::Spanned;
 use super::Kind;
 use crate::error::Error;
 use crate::host::{Host, OpenStep};
-use crate::node::{Context, Outcome, Saved, Step};
+use crate::node::{Beside, Context, Outcome, Saved, Step};
 use crate::record::Record;
 
 #[derive(Deserialize, JsonSchema)]
@@ -43,13 +44,23 @@ enum Memory {
     Absorbed,
     /// All records from the beginning: for a step that counts or compares without absorbing.
     All,
+    /// It has none: each record is worked on by itself, in as many instances as calls of models may be under way.
+    None,
 }
 
 pub(crate) struct Plugin {
     host: Rc<dyn Host>,
     name: String,
     config: Value,
-    open: Option<Box<dyn OpenStep>>,
+    /// Those at work; one that failed makes room for another.
+    instances: Vec<Option<Box<dyn OpenStep>>>,
+    /// Batches under way, oldest first, and whose they are.
+    begun: VecDeque<(usize, Vec<Item>)>,
+    /// Whose the next batch is.
+    next: usize,
+    /// Who ended a batch last, and so has none.
+    idle: usize,
+    memory: Memory,
     /// Everything that it sees from now on is part of its memory.
     remembers: bool,
     /// What it has seen since the last checkpoint, as lines of JSON.
@@ -77,31 +88,64 @@ impl Kind for Plugin {
         let span = config.plugin.span();
         let name = config.plugin.into_inner();
         let open = host.open_step(&name, &config.config).map_err(|error| Error::from(error).at(span))?;
-        let remembers = config.memory == Memory::All;
-        let config = config.config;
-        Ok(Self { host, name, config, open: Some(open), remembers, seen: Vec::new(), kept: None })
+        let count = if config.memory == Memory::None { context.models.parallel() } else { 1 };
+        let mut instances: Vec<_> = (0..count.max(1)).map(|_| None).collect();
+        instances[0] = Some(open);
+        Ok(Self {
+            host,
+            name,
+            config: config.config,
+            instances,
+            begun: VecDeque::new(),
+            next: 0,
+            idle: 0,
+            memory: config.memory,
+            remembers: config.memory == Memory::All,
+            seen: Vec::new(),
+            kept: None,
+        })
+    }
+}
+
+impl Beside for Plugin {
+    fn room(&self) -> usize {
+        self.instances.len()
+    }
+
+    fn begin(&mut self, _: usize, batch: Vec<Record>) -> Result<(), Error> {
+        let at = self.next;
+        self.next = (at + 1) % self.instances.len();
+        self.submit(at, batch)
+    }
+
+    fn end(&mut self) -> Result<Vec<Outcome>, Error> {
+        let Some((at, items)) = self.begun.pop_front() else { return Ok(Vec::new()) };
+        self.take(at, items)
     }
 }
 
 impl Step for Plugin {
     fn process(&mut self, _: usize, batch: Vec<Record>) -> Result<Vec<Outcome>, Error> {
-        let items = batch.into_iter().map(item).collect();
-        let (items, outcomes) = self.instance()?.process(items);
-        let outcomes = match outcomes {
-            Ok(outcomes) if outcomes.len() == items.len() => outcomes,
-            Ok(outcomes) => return Err(self.miscounted(items.len(), outcomes.len())),
-            Err(error) => return self.failed(items, &error),
-        };
-        self.remember(&items, &outcomes)?;
-        Ok(items.into_iter().zip(outcomes).map(|(item, outcome)| translate(item, outcome)).collect())
+        let at = self.idle;
+        self.submit(at, batch)?;
+        let Some((at, items)) = self.begun.pop_back() else { return Ok(Vec::new()) };
+        self.take(at, items)
+    }
+
+    fn beside(&mut self) -> Option<&mut dyn Beside> {
+        Some(self)
     }
 
     fn finish(&mut self) -> Result<Vec<Record>, Error> {
         if self.kept.is_none() {
-            self.instance()?;
-            let open = self.open.take().ok_or_else(|| Error::new("the step has ended"))?;
-            let items = open.finish().map_err(|error| self.told(error))?;
-            self.kept = Some(items.into_iter().map(record).rev().collect());
+            // One that has seen nothing may keep something all the same, such as a sum of nothing.
+            self.instance(0)?;
+            let mut kept = Vec::new();
+            for open in mem::take(&mut self.instances).into_iter().flatten() {
+                kept.extend(open.finish().map_err(|error| self.told(error))?.into_iter().map(record));
+            }
+            kept.reverse();
+            self.kept = Some(kept);
         }
         let kept = self.kept.get_or_insert_default();
         Ok(kept.drain(kept.len().saturating_sub(AT_ONCE)..).rev().collect())
@@ -123,7 +167,9 @@ impl Step for Plugin {
         self.remembers = true;
         while !items.is_empty() {
             let rest = items.split_off(items.len().min(AT_ONCE));
-            let (_, outcomes) = self.instance()?.process(mem::replace(&mut items, rest));
+            let batch = mem::replace(&mut items, rest);
+            let instance = self.instance(0)?;
+            let outcomes = instance.submit(batch).and_then(|_| instance.take());
             outcomes.map_err(|error| self.told(error))?;
         }
         Ok(())
@@ -131,16 +177,37 @@ impl Step for Plugin {
 }
 
 impl Plugin {
-    /// The instance; after a failure a new one, unless the old one had a memory.
-    fn instance(&mut self) -> Result<&mut dyn OpenStep, Error> {
-        if self.open.is_none() {
-            let opened = self.host.open_step(&self.name, &self.config);
-            self.open = Some(opened.map_err(|error| self.told(error))?);
+    /// An instance; after a failure a new one.
+    fn instance(&mut self, at: usize) -> Result<&mut dyn OpenStep, Error> {
+        if self.instances.get(at).is_none_or(Option::is_none) {
+            let opened = self.host.open_step(&self.name, &self.config).map_err(|error| self.told(error))?;
+            if let Some(place) = self.instances.get_mut(at) {
+                *place = Some(opened);
+            }
         }
-        match &mut self.open {
-            Some(open) => Ok(open.as_mut()),
-            None => Err(Error::new(format!("the step of the plugin {} is not open", self.name))),
+        match self.instances.get_mut(at) {
+            Some(Some(open)) => Ok(open.as_mut()),
+            _ => Err(Error::new(format!("the step of the plugin {} has ended", self.name))),
         }
+    }
+
+    fn submit(&mut self, at: usize, batch: Vec<Record>) -> Result<(), Error> {
+        let items = batch.into_iter().map(item).collect();
+        let submitted = self.instance(at)?.submit(items);
+        let items = submitted.map_err(|error| self.told(error))?;
+        self.begun.push_back((at, items));
+        Ok(())
+    }
+
+    fn take(&mut self, at: usize, items: Vec<Item>) -> Result<Vec<Outcome>, Error> {
+        self.idle = at;
+        let outcomes = match self.instance(at)?.take() {
+            Ok(outcomes) if outcomes.len() == items.len() => outcomes,
+            Ok(outcomes) => return Err(self.miscounted(items.len(), outcomes.len())),
+            Err(error) => return self.failed(at, items, &error),
+        };
+        self.remember(&items, &outcomes)?;
+        Ok(items.into_iter().zip(outcomes).map(|(item, outcome)| translate(item, outcome)).collect())
     }
 
     fn told(&self, error: HostError) -> Error {
@@ -154,9 +221,9 @@ impl Plugin {
     }
 
     /// The whole batch failed.
-    fn failed(&mut self, items: Vec<Item>, error: &HostError) -> Result<Vec<Outcome>, Error> {
+    fn failed(&mut self, at: usize, items: Vec<Item>, error: &HostError) -> Result<Vec<Outcome>, Error> {
         // A call that ended in the middle leaves an instance that nobody can trust.
-        self.open = None;
+        self.instances[at] = None;
         if self.remembers {
             return Err(self.told(error.clone()).hint(
                 "the step keeps something in memory, so that the run stops here; `inferno pipeline resume` goes on",
@@ -172,7 +239,15 @@ impl Plugin {
     fn remember(&mut self, items: &[Item], outcomes: &[step::Outcome]) -> Result<(), Error> {
         let absorbed =
             |outcome: &step::Outcome| matches!(outcome, step::Outcome::Emit(items) if items.is_empty());
-        self.remembers = self.remembers || outcomes.iter().any(absorbed);
+        let absorbs = outcomes.iter().any(absorbed);
+        if absorbs && self.memory == Memory::None {
+            return Err(Error::new(format!(
+                "the plugin {} absorbs records, but has no memory by the file",
+                self.name
+            ))
+            .hint("take `memory = \"none\"` out of the step"));
+        }
+        self.remembers |= absorbs;
         if !self.remembers {
             return Ok(());
         }
