@@ -1,6 +1,7 @@
 //! Benchmarks. Each runs both sides in one run, alternating, and prints ratios: only these travel between machines.
 
 mod direct;
+mod pipeline;
 mod plugins;
 mod report;
 mod run;
@@ -28,9 +29,19 @@ enum Bench {
     Serve,
     /// Plugins in the sandbox against plain wasmtime and native code
     Plugins,
+    /// Pipelines against a plain native program
+    Pipeline,
     /// The direct side of `run`, which starts it
     #[command(hide = true)]
     Direct { model: PathBuf, threads: i32, context: u32, sequences: u32 },
+    /// The native side of `pipeline`, which starts it
+    #[command(hide = true)]
+    Plain {
+        input: PathBuf,
+        output: PathBuf,
+        #[arg(long)]
+        words: bool,
+    },
     /// One process of idle instances, which `plugins` starts
     #[command(hide = true)]
     Idle { side: plugins::Side, home: PathBuf, plugin: PathBuf },
@@ -47,6 +58,12 @@ fn main() -> Result<()> {
             let rows = runtime()?.block_on(plugins::run(&target))?;
             report::publish("plugins", &target, &rows)
         }
+        Bench::Pipeline => {
+            let target = target()?;
+            let rows = pipeline::run(&target, &places(&target, "pipeline")?)?;
+            report::publish("pipeline", &target, &rows)
+        }
+        Bench::Plain { input, output, words } => pipeline::serve_plain(&input, &output, words),
         Bench::Run => {
             let target = target()?;
             let rows = runtime()?.block_on(run::run(&places(&target, "run")?))?;

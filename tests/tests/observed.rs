@@ -102,6 +102,11 @@ fn a_request_is_traced_where_a_collector_was_named() {
     let parent = format!("traceparent: 00-{trace}-b7ad6b7169203331-01");
     let answer = server.send("GET", "/v1/models", &[&parent, "x-request-id: traced-1"], None).answer();
     assert_eq!(answer.status, 200);
+    let chat = br#"{"model": "parrot", "messages": [{"role": "user", "content": "one two"}]}"#;
+    let answer = server
+        .send("POST", "/v1/chat/completions", &[&parent, "x-request-id: traced-2"], Some(chat))
+        .answer();
+    assert_eq!(answer.status, 200);
     server.interrupt();
     assert!(server.ended().success());
     let (head, body) = batches.recv_timeout(Duration::from_secs(60)).expect("a batch comes before the end");
@@ -109,9 +114,19 @@ fn a_request_is_traced_where_a_collector_was_named() {
     let has = |bytes: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);
     let id: Vec<u8> = (0..16).map(|at| u8::from_str_radix(&trace[2 * at..2 * at + 2], 16).unwrap()).collect();
     assert!(has(&id), "the span is one of the client's trace");
-    for text in
-        ["GET /v1", "traced-1", "inferno.plugin", "gateway", "http.response.status_code", "service.name"]
-    {
+    for text in [
+        "GET /v1",
+        "traced-1",
+        "inferno.plugin",
+        "gateway",
+        "http.response.status_code",
+        "service.name",
+        "plugin gateway",
+        "chat parrot",
+        "gen_ai.usage.output_tokens",
+        "inferno.first_token_ms",
+        "traced-2",
+    ] {
         assert!(has(text.as_bytes()), "{text}");
     }
     assert!(server.said().contains(trace), "the log names the trace: {}", server.said());

@@ -86,7 +86,7 @@ fn load_model(
 ) -> Result<Loaded, Error> {
     let backend = backends.find(load.backend.as_deref(), &load.format)?;
     for missing in confine(&load.options, backends.dir()) {
-        log(&missing);
+        log(format_args!("not fully confined: {missing}"));
     }
     // Not before the fence is up: a thread has no other one.
     let reader = Reader::start(input)?;
@@ -102,10 +102,10 @@ fn load_model(
     Ok((model?, reader))
 }
 
-/// Says on standard error what could not be enforced; a worker's standard error is its log.
-fn log(missing: &str) {
+/// Says something on standard error, which is a worker's log.
+fn log(line: impl std::fmt::Display) {
     use io::Write as _;
-    let _ = writeln!(io::stderr(), "worker: not fully confined: {missing}");
+    let _ = writeln!(io::stderr(), "worker: {line}");
 }
 
 /// What the host says, or that it cannot be understood.
@@ -211,6 +211,10 @@ impl Session {
 
     /// Passes an event on, if its request has not ended.
     fn pass(&mut self, id: u64, event: Event) -> Result<(), Error> {
+        if let Event::Failed(error) = &event {
+            // The host's log says which caller's request has this number.
+            log(format_args!("request {id} failed: {error}"));
+        }
         let known = match event {
             Event::Done { .. } | Event::Failed(_) => self.active.remove(&id),
             _ => self.active.contains(&id),

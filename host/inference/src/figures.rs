@@ -12,6 +12,7 @@ use std::{
 
 use inferno_backend::{Error, ErrorKind, Event, Finish, Usage};
 use tokio::time::Instant;
+use tracing::Span;
 
 /// Upper bounds of the buckets, in seconds; beyond the last one is one more bucket.
 const SECONDS: [f64; 17] =
@@ -197,13 +198,14 @@ struct TenantCounters {
 
 impl Counters {
     /// Where a request of this tenant is counted.
-    pub(crate) fn account(self: &Arc<Self>, tenant: &Arc<str>) -> Arc<Account> {
+    pub(crate) fn account(self: &Arc<Self>, tenant: &Arc<str>, span: Span) -> Arc<Account> {
         Arc::new(Account {
             model: Arc::clone(self),
             tenant: self.tenant(tenant),
             began: Instant::now(),
             last: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            span,
         })
     }
 
@@ -258,12 +260,15 @@ pub(crate) struct Account {
     /// When the last piece of the answer came, in microseconds after the beginning; 0: none has.
     last: AtomicU64,
     ended: AtomicBool,
+    /// The request's part of a trace.
+    span: Span,
 }
 
 impl Account {
     /// It has waited for its turn.
     pub(crate) fn waited(&self, time: Duration) {
         self.model.queue_wait.observe(time);
+        self.span.record("inferno.queue_ms", millis(time));
     }
 
     /// Something of the answer has come.
@@ -285,12 +290,16 @@ impl Account {
         let last = self.last.swap(micros(at).max(1), Relaxed);
         if last == 0 {
             self.model.first_token.observe(at);
+            self.span.record("inferno.first_token_ms", millis(at));
         } else {
             self.model.between_tokens.observe(at.saturating_sub(Duration::from_micros(last)));
         }
     }
 
     fn used(&self, usage: Usage) {
+        self.span.record("gen_ai.usage.input_tokens", usage.prompt_tokens);
+        self.span.record("gen_ai.usage.output_tokens", usage.output_tokens);
+        self.span.record("inferno.cached_tokens", usage.cached_tokens);
         self.tenant.prompt_tokens.fetch_add(usage.prompt_tokens.into(), Relaxed);
         self.tenant.cached_tokens.fetch_add(usage.cached_tokens.into(), Relaxed);
         self.tenant.output_tokens.fetch_add(usage.output_tokens.into(), Relaxed);
@@ -305,6 +314,10 @@ impl Account {
         if !self.ended.swap(true, Relaxed) {
             let index = Outcome::ALL.iter().position(|other| *other == outcome).unwrap_or_default();
             self.tenant.requests[index].fetch_add(1, Relaxed);
+            if outcome != Outcome::Done {
+                self.span.record("error.type", outcome.as_str());
+                self.span.record("otel.status_code", "ERROR");
+            }
         }
     }
 }
@@ -313,6 +326,10 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.end(Outcome::Cancelled);
     }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 fn micros(time: Duration) -> u64 {
@@ -338,7 +355,7 @@ mod tests {
     #[test]
     fn a_request_is_counted_once_with_its_times() {
         let counters = Arc::new(Counters::default());
-        let account = counters.account(&Arc::from("acme"));
+        let account = counters.account(&Arc::from("acme"), Span::none());
         let at = |ms: u64| account.began + Duration::from_millis(ms);
         account.event(&Event::Started { prompt_tokens: 9 }, at(1));
         for ms in [20, 50, 90] {
@@ -347,8 +364,8 @@ mod tests {
         let usage = Usage { cached_tokens: 4, ..Usage::new(9, 3) };
         account.event(&Event::Done { finish: Finish::Stop, usage }, at(90));
         drop(account);
-        drop(counters.account(&Arc::from("acme")));
-        counters.account(&Arc::from("other")).failed(&Error::invalid("no"));
+        drop(counters.account(&Arc::from("acme"), Span::none()));
+        counters.account(&Arc::from("other"), Span::none()).failed(&Error::invalid("no"));
         let figures = counters.figures();
         let acme = &figures.tenants["acme"];
         assert_eq!(acme.requests, [(Outcome::Done, 1), (Outcome::Cancelled, 1)].into());

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::{
     Completion, Config, Figures, Generation, Loaded, Status, Terms, check, figures::Account,
-    generation::Ticket, line::Seat, pool::Pool, slot::Slot, wire, worker::Launcher,
+    generation::Ticket, line::Seat, pool::Pool, slot::Slot, trace, wire, worker::Launcher,
 };
 
 /// Runs models: starts a worker for each when it is first wanted, and hands requests to it. Clones are one, each with
@@ -264,7 +264,8 @@ impl Inference {
         fits: impl Fn(&ModelInfo) -> Result<(), Error>,
     ) -> Result<Ticket, Error> {
         let slot = self.slot(model);
-        let account = slot.counters.account(&self.terms.tenant);
+        let span = trace::span(&model.name, &work, &self.terms);
+        let account = slot.counters.account(&self.terms.tenant, span);
         let submitted = self.submit_to(&slot, model, work, fits, &account).await;
         submitted.inspect_err(|error| account.failed(error))
     }
@@ -289,7 +290,17 @@ impl Inference {
             let worker = slot.worker(model, pool, &self.terms, |_| {}).await?;
             fits(&worker.info)?;
             match worker.submit(id, frame, place) {
-                Ok(ticket) => return Ok(ticket),
+                Ok(ticket) => {
+                    let request_id = self.terms.request_id.as_deref();
+                    tracing::debug!(
+                        request_id,
+                        model = model.name,
+                        pid = worker.pid,
+                        number = id,
+                        "request at the worker"
+                    );
+                    return Ok(ticket);
+                }
                 // It ended in between; asking again starts another one, or says why not.
                 Err(back) => (frame, place) = back,
             }

@@ -45,6 +45,7 @@ mod slot;
 mod status;
 mod supervisor;
 mod terms;
+mod trace;
 mod wire;
 mod worker;
 

@@ -307,7 +307,7 @@ mod tests {
         }
 
         fn enter(&self, terms: &Terms) -> Result<Seat, Error> {
-            self.line.enter(terms, &self.counters.account(&terms.tenant))
+            self.line.enter(terms, &self.counters.account(&terms.tenant, tracing::Span::none()))
         }
 
         async fn place(&self, terms: &Terms) -> Result<Place, Error> {

@@ -15,6 +15,8 @@ pub struct Terms {
     pub wait_for_load: Option<Duration>,
     /// How long the model stays loaded after this request, and after those that say nothing about it.
     pub keep_alive: Option<KeepAlive>,
+    /// What the caller calls the request that this one serves, for traces and the log.
+    pub request_id: Option<Arc<str>>,
 }
 
 impl Terms {
@@ -34,6 +36,7 @@ impl Default for Terms {
             background: false,
             wait_for_load: None,
             keep_alive: None,
+            request_id: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument as _;
 
 use crate::engine::{Engine, Overdue, Ticking};
 use crate::error::{Error, ErrorKind};
@@ -113,7 +114,16 @@ impl Call {
         run: impl Future<Output = wasmtime::Result<()>> + Send + 'static,
     ) -> Self {
         let Terms { plugin, limits, meter, account, held } = terms;
-        let running = Running { run: Box::pin(run), waker: None, _held: held };
+        // Part of its caller's trace; what it asks of the host becomes part of this.
+        let span = tracing::info_span!(
+            target: "traces",
+            "plugin",
+            otel.name = format_args!("plugin {plugin}"),
+            inferno.plugin = plugin,
+            inferno.request_id = account.actor.caller.request_id,
+            inferno.tenant = account.actor.caller.tenant,
+        );
+        let running = Running { run: Box::pin(run.instrument(span)), waker: None, _held: held };
         let slot = Arc::new(Slot {
             plugin,
             deadline,
