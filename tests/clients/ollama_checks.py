@@ -9,6 +9,7 @@ import json
 import math
 import os
 import time
+import urllib.request
 from importlib.metadata import version
 
 import ollama
@@ -48,6 +49,14 @@ def get_weather(city: str) -> str:
 
 def running(name):
     return [model for model in client.ps().models if model.name == name]
+
+
+@check
+def there_is_a_server_where_clients_look_for_one():
+    for method, body in [("GET", b"Ollama is running"), ("HEAD", b"")]:
+        asked = urllib.request.Request(f"{URL}/", headers=HEADERS, method=method)
+        with urllib.request.urlopen(asked) as answer:
+            assert (answer.status, answer.read()) == (200, body)
 
 
 @check

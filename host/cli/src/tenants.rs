@@ -66,6 +66,10 @@ impl Handler for Served {
         self.plugin.http_mounts()
     }
 
+    fn exact(&self) -> Vec<String> {
+        self.plugin.http_exact()
+    }
+
     fn error_body(&self) -> Option<&str> {
         self.plugin.error_body()
     }

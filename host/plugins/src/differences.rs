@@ -104,6 +104,7 @@ pub(crate) fn roles(text: &str) -> Result<BTreeSet<String>, Error> {
                 let item = visible(&item);
                 found.extend(match (role.as_str(), key.as_str()) {
                     ("http", "mounts") => Some(format!("answer HTTP requests under {item}")),
+                    ("http", "exact") => Some(format!("answer HTTP requests at {item}")),
                     // How refusals are worded is no power.
                     ("http", "error_body") => None,
                     ("command", "verbs") => Some(format!("be the command `inferno {item}`")),
@@ -169,6 +170,8 @@ mod tests {
         let mount = "[roles.http]\nmounts = ['/a']\nerror_body = 'x'";
         assert!(between(mount, &mount.replace("'/a'", "'/a', '/b'")).asks_for_more());
         assert!(between(mount, &mount.replace("'x'", "'y'")).is_empty());
+        let exact = between(mount, &mount.replace("error_body", "exact = ['/']\nerror_body"));
+        assert_eq!(exact.roles_added, ["answer HTTP requests at /"]);
         let filter = "[roles.filter]\napplies_to = ['/v1']\non_error = 'refuse'";
         let open = between(filter, &filter.replace("refuse", "pass"));
         assert_eq!(open.roles_added, ["let requests and answers pass unseen when it fails"]);

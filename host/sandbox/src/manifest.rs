@@ -138,6 +138,10 @@ impl Roles {
 pub struct HttpRole {
     /// The paths under which it answers, such as `/v1`.
     pub mounts: Vec<String>,
+    /// Single paths that it answers as well, and nothing below them. Where a plugin is mounted at the very path, that one
+    /// answers.
+    #[serde(default)]
+    pub exact: Option<Vec<String>>,
     /// The paths at which it talks with clients over WebSockets, each under one of the mounts. The host makes one request
     /// of a connection: a line of its body is a message of the client, and a line of the answer's body a message to it.
     #[serde(default)]
@@ -235,6 +239,7 @@ impl Manifest {
         }
         if let Some(http) = &self.roles.http {
             check_paths("roles.http.mounts", &http.mounts)?;
+            http.exact.as_deref().map_or(Ok(()), |paths| check_exact(paths, &http.mounts))?;
             http.websockets.as_deref().map_or(Ok(()), |paths| check_websockets(paths, &http.mounts))?;
             http.error_body.as_deref().map_or(Ok(()), check_error_body)?;
         }
@@ -314,11 +319,22 @@ fn check_verbs(verbs: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+fn check_exact(paths: &[String], mounts: &[String]) -> Result<(), String> {
+    check_paths("roles.http.exact", paths)?;
+    match paths.iter().find(|path| mounts.iter().any(|mount| lies_under(path, mount))) {
+        Some(path) => Err(format!(
+            "roles.http.exact has {path:?}, which lies under one of the plugin's mounts already; leave it out"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn lies_under(path: &str, mount: &str) -> bool {
+    mount == "/" || path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn check_websockets(paths: &[String], mounts: &[String]) -> Result<(), String> {
     check_paths("roles.http.websockets", paths)?;
-    let lies_under = |path: &str, mount: &str| {
-        mount == "/" || path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
     match paths.iter().find(|path| !mounts.iter().any(|mount| lies_under(path, mount))) {
         Some(path) => Err(format!(
             "roles.http.websockets has {path:?}, which lies under none of the plugin's mounts; add {path:?} to roles.http.mounts"
@@ -416,6 +432,15 @@ memory = "32MiB"
             "$code}",
             "plugin.toml: roles.http.error_body has \"$code\"; it may use $message, $kind and $status",
         );
+        for (paths, expect) in [
+            ("[]", "roles.http.exact is empty; name at least one path, such as \"/v1\""),
+            (
+                "[\"/\", \"/v1/a\"]",
+                "roles.http.exact has \"/v1/a\", which lies under one of the plugin's mounts already; leave it out",
+            ),
+        ] {
+            check("error_body", &format!("exact = {paths}\nerror_body"), &format!("plugin.toml: {expect}"));
+        }
         for (paths, expect) in [
             (
                 "[\"/v1x/talk\"]",

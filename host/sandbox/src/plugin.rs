@@ -131,6 +131,12 @@ impl Plugin {
         self.inner.manifest.roles.http.as_ref().map(|http| http.mounts.clone()).unwrap_or_default()
     }
 
+    /// Single paths that it answers as well, and nothing below them.
+    pub fn http_exact(&self) -> Vec<String> {
+        let http = self.inner.manifest.roles.http.as_ref();
+        http.and_then(|http| http.exact.clone()).unwrap_or_default()
+    }
+
     /// The paths at which it talks over WebSockets.
     pub fn websockets(&self) -> Vec<String> {
         let http = self.inner.manifest.roles.http.as_ref();

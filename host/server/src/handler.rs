@@ -17,6 +17,10 @@ pub trait Handler: Send + Sync + 'static {
     fn name(&self) -> &str;
     /// The paths whose requests it wants, such as `/v1`; a request goes to the longest that fits.
     fn mounts(&self) -> Vec<String>;
+    /// Single paths whose requests it wants as well, without what is below them.
+    fn exact(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// How the host words its own refusals there: a text in which `$message`, `$kind` and `$status` become JSON
     /// values. None: problem+json, RFC 9457.
     fn error_body(&self) -> Option<&str>;
@@ -52,6 +56,10 @@ impl Handler for Plugin {
 
     fn mounts(&self) -> Vec<String> {
         self.http_mounts()
+    }
+
+    fn exact(&self) -> Vec<String> {
+        self.http_exact()
     }
 
     fn error_body(&self) -> Option<&str> {

@@ -72,19 +72,25 @@ mod percent {
 pub(crate) struct Mount {
     pub(crate) path: Arc<str>,
     segments: Vec<Vec<u8>>,
+    /// Nothing below it is meant.
+    exact: bool,
     pub(crate) handler: Arc<dyn Handler>,
     /// The paths at which it speaks over WebSockets.
     websockets: Vec<Vec<Vec<u8>>>,
 }
 
 impl Mount {
+    fn covers(&self, path: &[Vec<u8>]) -> bool {
+        if self.exact { path == self.segments } else { path.starts_with(&self.segments) }
+    }
+
     /// Whether there are WebSockets at this very path.
     pub(crate) fn has_websocket(&self, path: &[Vec<u8>]) -> bool {
         self.websockets.iter().any(|websocket| websocket == path)
     }
 }
 
-/// All mounts, the longest first.
+/// All mounts, the longest first, and of one path that which has also what is below it.
 pub(crate) struct Mounts(Vec<Mount>);
 
 impl Mounts {
@@ -95,26 +101,29 @@ impl Mounts {
     ) -> Result<Self, Error> {
         let mut mounts: Vec<Mount> = Vec::new();
         for handler in handlers {
-            for path in handler.mounts() {
-                match free(&mounts, mount(path, &handler)) {
+            let below = handler.mounts().into_iter().map(|path| (path, false));
+            let exact = handler.exact().into_iter().map(|path| (path, true));
+            for (path, exact) in below.chain(exact) {
+                match free(&mounts, mount(path, exact, &handler)) {
                     Ok(mount) => mounts.push(mount),
                     Err(error) => problem(error)?,
                 }
             }
         }
-        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.segments.len()));
+        mounts.sort_by_key(|mount| (std::cmp::Reverse(mount.segments.len()), mount.exact));
         Ok(Self(mounts))
     }
 
-    /// The longest mount that the path begins with.
+    /// The longest mount that the path lies under.
     pub(crate) fn find(&self, path: &[Vec<u8>]) -> Option<&Mount> {
-        self.0.iter().find(|mount| path.starts_with(&mount.segments))
+        self.0.iter().find(|mount| mount.covers(path))
     }
 
     /// Whose words a refusal at a path that was not understood is put in: those of the mount that it is spelled under.
     pub(crate) fn spelled_under(&self, path: &str) -> Option<&Arc<dyn Handler>> {
         let under = |mount: &&Mount| {
-            path.strip_prefix(&*mount.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            let rest = path.strip_prefix(&*mount.path);
+            rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !mount.exact))
         };
         self.0.iter().find(under).map(|mount| &mount.handler)
     }
@@ -128,7 +137,8 @@ impl Mounts {
 /// The mount, if nobody else is there.
 fn free(mounts: &[Mount], mount: Result<Mount, Error>) -> Result<Mount, Error> {
     let mount = mount?;
-    match mounts.iter().find(|other| other.segments == mount.segments) {
+    let same = |other: &&Mount| other.segments == mount.segments && other.exact == mount.exact;
+    match mounts.iter().find(same) {
         Some(taken) => Err(Error::MountTaken {
             path: mount.path.to_string(),
             first: taken.handler.name().to_owned(),
@@ -138,7 +148,7 @@ fn free(mounts: &[Mount], mount: Result<Mount, Error>) -> Result<Mount, Error> {
     }
 }
 
-fn mount(path: String, handler: &Arc<dyn Handler>) -> Result<Mount, Error> {
+fn mount(path: String, exact: bool, handler: &Arc<dyn Handler>) -> Result<Mount, Error> {
     let refuse = |path: &str, reason| Error::Mount {
         plugin: handler.name().to_owned(),
         path: path.to_owned(),
@@ -156,7 +166,7 @@ fn mount(path: String, handler: &Arc<dyn Handler>) -> Result<Mount, Error> {
         return Err(refuse(&path, own.reserves()));
     }
     let websockets = handler.websockets().iter().map(|path| plain(path)).collect::<Result<_, _>>()?;
-    Ok(Mount { path: path.into(), segments, handler: Arc::clone(handler), websockets })
+    Ok(Mount { path: path.into(), segments, exact, handler: Arc::clone(handler), websockets })
 }
 
 fn why(bad: BadPath) -> &'static str {

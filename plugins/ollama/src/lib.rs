@@ -39,6 +39,8 @@ inferno_sdk::export_http!(Ollama);
 
 async fn dispatch(request: &mut Request) -> Result<Response, ApiError> {
     match route::find(request.method(), request.path())? {
+        // Word for word what clients and people look for.
+        Route::Root => Ok(Response::text(200, "Ollama is running")),
         Route::Version => Ok(Response::json(200, &json!({ "version": VERSION }))),
         Route::Tags => models::tags(),
         Route::Ps => models::ps(),

@@ -22,6 +22,8 @@ struct Tag<'a> {
     model: &'a str,
     modified_at: String,
     size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
     details: Details<'a>,
 }
 
@@ -30,6 +32,8 @@ struct Running<'a> {
     name: &'a str,
     model: &'a str,
     size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
     /// Of the memory, what is the graphics card's.
     size_vram: u64,
     details: Details<'a>,
@@ -41,6 +45,8 @@ struct Running<'a> {
 struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     license: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
     details: Details<'a>,
     model_info: Map<String, Value>,
     capabilities: Vec<&'static str>,
@@ -77,18 +83,18 @@ pub(crate) fn find(name: &str) -> Result<Model, ApiError> {
 }
 
 fn running<'a>(models: &'a [Model], loaded: &'a [Residency]) -> Vec<Running<'a>> {
-    let described = |resident: &'a Residency| Running {
-        name: &resident.name,
-        model: &resident.name,
-        size: resident.memory_bytes,
-        size_vram: 0,
-        details: models
-            .iter()
-            .find(|model| model.name == resident.name)
-            .map(Details::from)
-            .unwrap_or_default(),
-        expires_at: resident.expires.map_or_else(never, time),
-        context_length: resident.context_length,
+    let described = |resident: &'a Residency| {
+        let model = models.iter().find(|model| model.name == resident.name);
+        Running {
+            name: &resident.name,
+            model: &resident.name,
+            size: resident.memory_bytes,
+            digest: model.and_then(digest),
+            size_vram: 0,
+            details: model.map(Details::from).unwrap_or_default(),
+            expires_at: resident.expires.map_or_else(never, time),
+            context_length: resident.context_length,
+        }
     };
     loaded.iter().map(described).collect()
 }
@@ -111,6 +117,7 @@ fn shown(model: &Model) -> Shown<'_> {
     }
     Shown {
         license: detail(model, "license"),
+        digest: digest(model),
         details: model.into(),
         model_info: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         capabilities,
@@ -120,6 +127,12 @@ fn shown(model: &Model) -> Shown<'_> {
 
 fn detail<'a>(model: &'a Model, name: &str) -> Option<&'a str> {
     model.details.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// The hexadecimal digits of the file's SHA-256, where the host has computed it before: that takes as long as to read
+/// the file, which a list of models is not worth.
+fn digest(model: &Model) -> Option<&str> {
+    detail(model, "digest")?.strip_prefix("sha256:")
 }
 
 /// Seconds since 1970 as Ollama writes times.
@@ -175,6 +188,7 @@ impl<'a> From<&'a Model> for Tag<'a> {
             model: &model.name,
             modified_at: time(model.modified),
             size: model.size_bytes,
+            digest: digest(model),
             details: model.into(),
         }
     }
@@ -195,6 +209,7 @@ mod tests {
             ("license", "MIT"),
             ("tools", "yes"),
             ("vision", "yes"),
+            ("digest", "sha256:00ff"),
         ];
         Model {
             name: "a".into(),
@@ -216,7 +231,8 @@ mod tests {
     fn a_tag_has_ollamas_form() {
         assert_eq!(
             serde_json::to_value(Tag::from(&model())).unwrap(),
-            json!({"name": "a", "model": "a", "modified_at": "2023-11-14T22:13:20Z", "size": 7, "details": details()})
+            json!({"name": "a", "model": "a", "modified_at": "2023-11-14T22:13:20Z", "size": 7,
+                   "digest": "00ff", "details": details()})
         );
     }
 
@@ -225,7 +241,7 @@ mod tests {
         assert_eq!(
             serde_json::to_value(shown(&model())).unwrap(),
             json!({
-                "license": "MIT", "details": details(), "modified_at": "2023-11-14T22:13:20Z",
+                "license": "MIT", "digest": "00ff", "details": details(), "modified_at": "2023-11-14T22:13:20Z",
                 "capabilities": ["completion", "tools", "vision"],
                 "model_info": {"general.architecture": "llama", "general.parameter_count": 2031872,
                                "llama.context_length": 512, "llama.embedding_length": 256},
@@ -233,6 +249,7 @@ mod tests {
         );
         let bare = Model { context_length: None, details: Vec::new(), ..model() };
         let bare = serde_json::to_value(shown(&bare)).unwrap();
+        assert_eq!(bare["digest"], Value::Null, "what is not known is left out");
         assert_eq!((&bare["model_info"], &bare["capabilities"]), (&json!({}), &json!(["completion"])));
     }
 
@@ -250,7 +267,7 @@ mod tests {
         let seen = serde_json::to_value(running(&models, &loaded)).unwrap();
         assert_eq!(
             seen[0],
-            json!({"name": "a", "model": "a", "size": 9, "size_vram": 0, "details": details(),
+            json!({"name": "a", "model": "a", "size": 9, "digest": "00ff", "size_vram": 0, "details": details(),
                    "expires_at": "2023-11-14T22:13:20Z", "context_length": 512})
         );
         assert_eq!(

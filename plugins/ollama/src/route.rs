@@ -6,6 +6,7 @@ use crate::error::ApiError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
+    Root,
     Version,
     Tags,
     Ps,
@@ -18,6 +19,7 @@ pub(crate) enum Route {
 
 /// Path, route, and whether it is read with GET rather than asked with POST.
 const ROUTES: &[(&str, Route, bool)] = &[
+    ("/", Route::Root, true),
     ("/api/version", Route::Version, true),
     ("/api/tags", Route::Tags, true),
     ("/api/ps", Route::Ps, true),
@@ -32,7 +34,10 @@ const ROUTES: &[(&str, Route, bool)] = &[
 const MANAGING: &[&str] = &["pull", "push", "create", "copy", "delete", "blobs"];
 
 pub(crate) fn find(method: &Method, path: &str) -> Result<Route, ApiError> {
-    let path = path.trim_end_matches('/');
+    let path = match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    };
     let Some((_, route, read)) = ROUTES.iter().find(|(known, ..)| *known == path) else {
         let word = path.strip_prefix("/api/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
         return Err(if MANAGING.contains(&word) {
@@ -54,6 +59,7 @@ mod tests {
 
     #[test]
     fn each_path_has_its_route() {
+        assert_eq!(find(&Method::Head, "/").unwrap(), Route::Root);
         assert_eq!(find(&Method::Get, "/api/version").unwrap(), Route::Version);
         assert_eq!(find(&Method::Head, "/api/tags/").unwrap(), Route::Tags);
         assert_eq!(find(&Method::Get, "/api/ps").unwrap(), Route::Ps);
@@ -68,6 +74,7 @@ mod tests {
     fn what_is_not_there_says_what_is() {
         let refused = |method, path| seen(find(&method, path).unwrap_err());
         assert_eq!(refused(Method::Get, "/api").0, 404);
+        assert_eq!(refused(Method::Post, "/").0, 405);
         let (status, message) = refused(Method::Get, "/api/nothing");
         assert!(status == 404 && message.contains("/api/chat"), "{message}");
         let (status, message) = refused(Method::Post, "/api/pull");

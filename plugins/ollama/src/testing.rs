@@ -46,6 +46,15 @@ fn ask(request: Request) -> (u16, Value) {
 }
 
 #[test]
+fn who_looks_for_a_server_finds_one() {
+    for method in [Method::Get, Method::Head] {
+        let response = now(Ollama::handle(Request::new(method, "/")));
+        assert_eq!(response.status(), 200);
+        assert_eq!(now(response.into_bytes()).unwrap(), b"Ollama is running");
+    }
+}
+
+#[test]
 fn the_version_is_told() {
     assert_eq!(ask(Request::new(Method::Get, "/api/version")), (200, json!({ "version": VERSION })));
 }

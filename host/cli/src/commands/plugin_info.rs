@@ -19,6 +19,10 @@ struct Info<'a> {
     listed: Listed<'a>,
     license: &'a str,
     mounts: &'a [String],
+    /// Single paths that it answers as well.
+    exact: &'a [String],
+    /// The verbs by which it is called as a command.
+    verbs: Vec<&'a str>,
     asks: serde_json::Value,
     granted: serde_json::Value,
     /// By tenant, where one has an entry of its own, which takes the place of `granted`.
@@ -31,13 +35,16 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
     let installation = Installation::read(settings)?;
     let plugin = installation.find(name)?;
     let (listed, manifest) = (Listed::new(plugin), plugin.package.manifest());
-    let mounts = manifest.roles.http.as_ref().map(|http| http.mounts.as_slice()).unwrap_or_default();
+    let http = manifest.roles.http.as_ref();
+    let mounts = http.map(|http| http.mounts.as_slice()).unwrap_or_default();
+    let exact = http.and_then(|http| http.exact.as_deref()).unwrap_or_default();
     if json.json {
         let (asks, granted) = (as_json(&manifest.asks), as_json(&plugin.granted.given));
         let own = plugin.granted_to.iter();
         let granted_to = own.map(|(tenant, own)| (tenant.as_str(), as_json(&own.given))).collect();
         let (license, installation) = (manifest.plugin.license.as_str(), plugin.record.as_ref());
-        printer.json(&Info { listed, license, mounts, asks, granted, granted_to, installation })?;
+        let verbs = manifest.verbs();
+        printer.json(&Info { listed, license, mounts, exact, verbs, asks, granted, granted_to, installation })?;
         return Ok(0);
     }
     let or_nothing =
@@ -51,7 +58,8 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         ("digest", plugin.package.digest().to_owned()),
         ("enabled", if plugin.enabled { "yes" } else { "no" }.to_owned()),
         ("roles", manifest.roles.names().join(", ")),
-        ("mounted at", or_nothing(mounts.join(", "))),
+        ("mounted at", or_nothing([mounts, exact].concat().join(", "))),
+        ("called as", or_nothing(manifest.verbs().into_iter().map(called).collect::<Vec<_>>().join(", "))),
         ("asks for", or_nothing(manifest.asks.to_toml())),
         ("was granted", or_nothing(plugin.granted.given.to_toml())),
         ("granted by", granted_by(settings, plugin)),
@@ -81,6 +89,10 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
     }
     printer.facts(&facts)?;
     Ok(0)
+}
+
+fn called(verb: &str) -> String {
+    format!("inferno {verb}")
 }
 
 fn shown(version: &Version, record: &Record) -> String {

@@ -29,6 +29,7 @@ type Action =
 pub(crate) struct Stub {
     name: &'static str,
     mounts: Vec<String>,
+    exact: Vec<String>,
     websockets: Vec<String>,
     action: Box<Action>,
 }
@@ -40,7 +41,13 @@ impl Stub {
         R: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
     {
         let action: Box<Action> = Box::new(move |caller, request| Box::pin(action(caller, request)));
-        Self { name: "stub", mounts: vec![mount.to_owned()], websockets: Vec::new(), action }
+        Self {
+            name: "stub",
+            mounts: vec![mount.to_owned()],
+            exact: Vec::new(),
+            websockets: Vec::new(),
+            action,
+        }
     }
 
     /// Answers with a text.
@@ -65,6 +72,11 @@ impl Stub {
         Self { name, ..self }
     }
 
+    /// Also at this path, and not below it.
+    pub(crate) fn also_at(self, path: &str) -> Self {
+        Self { exact: vec![path.to_owned()], ..self }
+    }
+
     /// With WebSockets at this path.
     pub(crate) fn talking_at(self, path: &str) -> Self {
         Self { websockets: vec![path.to_owned()], ..self }
@@ -78,6 +90,10 @@ impl Handler for Stub {
 
     fn mounts(&self) -> Vec<String> {
         self.mounts.clone()
+    }
+
+    fn exact(&self) -> Vec<String> {
+        self.exact.clone()
     }
 
     fn error_body(&self) -> Option<&str> {

@@ -175,6 +175,26 @@ async fn a_failing_plugin_is_answered_for_in_its_own_form() {
 }
 
 #[tokio::test]
+async fn an_exact_path_has_nothing_below_it_and_gives_way_to_a_mount() {
+    let one = || Stub::says("/one", "one").named("one").also_at("/");
+    let server = TestServer::start(vec![one()]);
+    let mut client = server.connect().await;
+    for (path, status) in [("/", 200), ("/one/x", 200), ("/x", 404), ("/on", 404)] {
+        client.write(head("GET", path, &[])).await;
+        assert_eq!(client.answer().await.status, status, "{path}");
+    }
+    let server = TestServer::start(vec![one(), Stub::says("/", "all").named("two")]);
+    let mut client = server.connect().await;
+    for (path, says) in [("/", "all"), ("/x", "all"), ("/one", "one")] {
+        client.write(head("GET", path, &[])).await;
+        assert_eq!(client.answer().await.body, says, "{path}");
+    }
+    let twice = vec![one(), Stub::says("/two", "").named("two").also_at("/")];
+    let error = Server::bind(Config::default(), twice, Store::in_memory().unwrap()).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::MountTaken { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn mounts_are_checked_before_anything_is_served() {
     let bind = |stubs| Server::bind(Config::default(), stubs, Store::in_memory().unwrap()).map(|_| ());
     for path in [
