@@ -89,8 +89,7 @@ impl ApiError {
             response = response.header("allow", allow);
         }
         if let Some(after) = self.retry_after {
-            let seconds = after.as_millis().div_ceil(1000).max(1);
-            response = response.header("retry-after", seconds.to_string());
+            response = response.retry_after(after);
         }
         response
     }
@@ -98,20 +97,16 @@ impl ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        let (status, kind) = match error.kind {
-            ErrorKind::Denied => (403, "permission_error"),
-            ErrorKind::NotFound => (404, "not_found_error"),
-            ErrorKind::Invalid | ErrorKind::ContextLength => (400, INVALID),
-            ErrorKind::Exhausted => (429, "rate_limit_error"),
-            ErrorKind::Unavailable | ErrorKind::Cancelled => (529, "overloaded_error"),
-            ErrorKind::Timeout => (504, "timeout_error"),
-            ErrorKind::Internal | ErrorKind::Other(_) => (500, "api_error"),
+        let (status, kind) = match (error.status(), &error.kind) {
+            (status, ErrorKind::Denied) => (status, "permission_error"),
+            (status, ErrorKind::NotFound) => (status, "not_found_error"),
+            (status, ErrorKind::Invalid | ErrorKind::ContextLength) => (status, INVALID),
+            (status, ErrorKind::Exhausted) => (status, "rate_limit_error"),
+            (_, ErrorKind::Unavailable | ErrorKind::Cancelled) => (529, "overloaded_error"),
+            (status, ErrorKind::Timeout) => (status, "timeout_error"),
+            (status, ErrorKind::Internal | ErrorKind::Other(_)) => (status, "api_error"),
         };
-        let retry_after = match status {
-            429 | 529 => Some(error.retry_after.unwrap_or(Duration::from_secs(1))),
-            _ => error.retry_after,
-        };
-        Self { retry_after, ..Self::new(status, kind, error.to_string()) }
+        Self { retry_after: error.retry(), ..Self::new(status, kind, error.to_string()) }
     }
 }
 
@@ -137,44 +132,22 @@ mod tests {
     use super::*;
     use crate::testing::seen;
 
-    fn host(kind: ErrorKind) -> Error {
-        Error { kind, message: "It failed".into(), hint: Some("Do this.".into()), retry_after: None }
-    }
-
     #[test]
-    fn each_kind_has_its_status_and_type() {
+    fn errors_have_anthropics_types() {
         let check = |kind, status, name: &str| {
-            assert_eq!(seen(host(kind).into()), (status, name.to_owned(), "It failed. Do this.".to_owned()));
+            let error = Error::new(kind, "It failed").with_hint("Do this.");
+            assert_eq!(seen(error.into()), (status, name.to_owned(), "It failed. Do this.".to_owned()));
         };
         check(ErrorKind::Denied, 403, "permission_error");
         check(ErrorKind::NotFound, 404, "not_found_error");
-        check(ErrorKind::Invalid, 400, "invalid_request_error");
         check(ErrorKind::ContextLength, 400, "invalid_request_error");
         check(ErrorKind::Exhausted, 429, "rate_limit_error");
         check(ErrorKind::Unavailable, 529, "overloaded_error");
-        check(ErrorKind::Cancelled, 529, "overloaded_error");
         check(ErrorKind::Timeout, 504, "timeout_error");
         check(ErrorKind::Internal, 500, "api_error");
-        check(ErrorKind::Other("new".into()), 500, "api_error");
-    }
-
-    #[test]
-    fn retry_after_is_in_seconds_rounded_up() {
-        let header = |kind, after: Option<u64>| {
-            let error = Error { retry_after: after.map(Duration::from_millis), ..host(kind) };
-            let response = ApiError::from(error).into_response("r");
-            response.get_header("retry-after").map(str::to_owned)
-        };
-        assert_eq!(header(ErrorKind::Exhausted, Some(2300)).as_deref(), Some("3"));
-        assert_eq!(header(ErrorKind::Unavailable, None).as_deref(), Some("1"));
-        assert_eq!(header(ErrorKind::Invalid, None), None);
-    }
-
-    #[test]
-    fn what_the_host_enforced_on_the_body_keeps_its_status() {
-        assert_eq!(seen(BodyError::TooLarge(Some(8)).into()).0, 413);
         assert_eq!(seen(BodyError::TooLarge(None).into()).1, "request_too_large");
         assert_eq!(seen(BodyError::Timeout.into()).0, 408);
-        assert_eq!(seen(BodyError::Broken("reset".into()).into()).0, 400);
+        let busy = ApiError::from(Error::new(ErrorKind::Unavailable, "busy")).into_response("r");
+        assert_eq!(busy.get_header("retry-after"), Some("1"));
     }
 }

@@ -77,8 +77,7 @@ impl ApiError {
             response = response.header("allow", allow);
         }
         if let Some(after) = self.retry_after {
-            let seconds = after.as_millis().div_ceil(1000).max(1);
-            response = response.header("retry-after", seconds.to_string());
+            response = response.retry_after(after);
         }
         response
     }
@@ -86,25 +85,12 @@ impl ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        let status = match error.kind {
-            ErrorKind::Denied => 403,
-            ErrorKind::NotFound => 404,
-            ErrorKind::Invalid | ErrorKind::ContextLength => 400,
-            ErrorKind::Exhausted => 429,
-            ErrorKind::Unavailable | ErrorKind::Cancelled => 503,
-            ErrorKind::Timeout => 504,
-            ErrorKind::Internal | ErrorKind::Other(_) => 500,
-        };
-        let retry_after = match status {
-            429 | 503 => Some(error.retry_after.unwrap_or(Duration::from_secs(1))),
-            _ => error.retry_after,
-        };
         // Clients look for "not found" to offer a download.
         let message = match &error.kind {
             ErrorKind::NotFound => format!("model not found: {error}"),
             _ => error.to_string(),
         };
-        Self { retry_after, ..Self::new(status, message) }
+        Self { retry_after: error.retry(), ..Self::new(error.status(), message) }
     }
 }
 
@@ -125,41 +111,13 @@ mod tests {
     use super::*;
     use crate::testing::seen;
 
-    fn host(kind: ErrorKind) -> Error {
-        Error { kind, message: "It failed".into(), hint: Some("Do this.".into()), retry_after: None }
-    }
-
     #[test]
-    fn each_kind_has_its_status() {
-        let check =
-            |kind, status| assert_eq!(seen(host(kind).into()), (status, "It failed. Do this.".to_owned()));
-        check(ErrorKind::Denied, 403);
-        check(ErrorKind::Invalid, 400);
-        check(ErrorKind::ContextLength, 400);
-        check(ErrorKind::Exhausted, 429);
-        check(ErrorKind::Unavailable, 503);
-        check(ErrorKind::Cancelled, 503);
-        check(ErrorKind::Timeout, 504);
-        check(ErrorKind::Internal, 500);
-        check(ErrorKind::Other("new".into()), 500);
-        let not_found = "model not found: It failed. Do this.".to_owned();
-        assert_eq!(seen(host(ErrorKind::NotFound).into()), (404, not_found));
-    }
-
-    #[test]
-    fn retry_after_is_in_seconds_rounded_up() {
-        let header = |kind, after: Option<u64>| {
-            let error = Error { retry_after: after.map(Duration::from_millis), ..host(kind) };
-            ApiError::from(error).into_response().get_header("retry-after").map(str::to_owned)
-        };
-        assert_eq!(header(ErrorKind::Exhausted, Some(2300)).as_deref(), Some("3"));
-        assert_eq!(header(ErrorKind::Unavailable, None).as_deref(), Some("1"));
-        assert_eq!(header(ErrorKind::Invalid, None), None);
-    }
-
-    #[test]
-    fn what_the_host_enforced_on_the_body_keeps_its_status() {
+    fn errors_are_told_as_ollama_tells_them() {
+        let told = |kind| seen(Error::new(kind, "It failed").with_hint("Do this.").into());
+        assert_eq!(told(ErrorKind::Invalid), (400, "It failed. Do this.".to_owned()));
+        assert_eq!(told(ErrorKind::NotFound), (404, "model not found: It failed. Do this.".to_owned()));
         assert_eq!(seen(BodyError::TooLarge(Some(8)).into()).0, 413);
-        assert_eq!(seen(BodyError::Timeout.into()).0, 408);
+        let busy = ApiError::from(Error::new(ErrorKind::Exhausted, "busy")).into_response();
+        assert_eq!((busy.status(), busy.get_header("retry-after")), (429, Some("1")));
     }
 }

@@ -62,6 +62,24 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
+
+    /// The status that says the same in HTTP. Dialects with words of their own take another one here and there.
+    pub fn status(&self) -> u16 {
+        match self.kind {
+            ErrorKind::Invalid | ErrorKind::ContextLength => 400,
+            ErrorKind::Denied => 403,
+            ErrorKind::NotFound => 404,
+            ErrorKind::Exhausted => 429,
+            ErrorKind::Unavailable | ErrorKind::Cancelled => 503,
+            ErrorKind::Timeout => 504,
+            ErrorKind::Internal | ErrorKind::Other(_) => 500,
+        }
+    }
+
+    /// When trying again may help: what the host said, or a moment where it said nothing and the cause may pass.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry_after.or_else(|| matches!(self.status(), 429 | 503).then_some(Duration::from_secs(1)))
+    }
 }
 
 impl fmt::Display for Error {
@@ -148,6 +166,25 @@ mod tests {
         assert_eq!(error("It is gone.", Some("look there")), "It is gone; look there");
         assert_eq!(error("It is gone.", Some("Look.")), "It is gone. Look.");
         assert_eq!(error("It is gone", None), "It is gone");
+    }
+
+    #[test]
+    fn each_kind_has_its_status_and_what_may_pass_says_when() {
+        let seen = |kind, wait: Option<u64>| {
+            let retry_after = wait.map(Duration::from_millis);
+            let error = Error { retry_after, ..Error::new(kind, "m") };
+            (error.status(), error.retry().map(|wait| wait.as_millis()))
+        };
+        assert_eq!(seen(ErrorKind::Denied, None), (403, None));
+        assert_eq!(seen(ErrorKind::NotFound, None), (404, None));
+        assert_eq!(seen(ErrorKind::Invalid, None), (400, None));
+        assert_eq!(seen(ErrorKind::ContextLength, None), (400, None));
+        assert_eq!(seen(ErrorKind::Exhausted, Some(2300)), (429, Some(2300)));
+        assert_eq!(seen(ErrorKind::Unavailable, None), (503, Some(1000)));
+        assert_eq!(seen(ErrorKind::Cancelled, None), (503, Some(1000)));
+        assert_eq!(seen(ErrorKind::Timeout, None), (504, None));
+        assert_eq!(seen(ErrorKind::Internal, Some(5)), (500, Some(5)));
+        assert_eq!(seen(ErrorKind::Other("new".into()), None), (500, None));
     }
 
     #[test]

@@ -118,6 +118,12 @@ impl Response {
         self
     }
 
+    /// The same answer with when to try again, in the whole seconds that HTTP knows: never too early.
+    #[must_use]
+    pub fn retry_after(self, wait: std::time::Duration) -> Self {
+        self.header("retry-after", wait.as_millis().div_ceil(1000).max(1).to_string())
+    }
+
     /// The status.
     pub fn status(&self) -> u16 {
         self.status
@@ -210,5 +216,9 @@ mod tests {
         let response = Response::text(404, "no").header("Retry-After", "3");
         assert_eq!((response.status(), response.get_header("retry-after")), (404, Some("3")));
         assert_eq!(now(response.into_bytes()).unwrap(), b"no");
+        for (millis, seconds) in [(0, "1"), (20, "1"), (2000, "2"), (2300, "3")] {
+            let response = Response::new(503, "").retry_after(std::time::Duration::from_millis(millis));
+            assert_eq!(response.get_header("retry-after"), Some(seconds), "{millis} ms");
+        }
     }
 }
