@@ -55,7 +55,8 @@ enum {
     INFERNO_FAILED = 5,    /* an error */
     INFERNO_TOKENS = 6,    /* the tokens of a text: uint32 values, little-endian */
     INFERNO_CHOICES = 7,   /* [{"token": t, "top": [t, ...]}, ...] with t = {"id": n, "bytes": [n, ...], "logprob": x}; before
-                              or with the text of these tokens */
+                              or with the text of these tokens; x by the model alone, before anything, the temperature
+                              too, has changed it */
     INFERNO_TOOL_CALL = 8  /* {"index": n, "id": text, "name": text, "arguments": more of a JSON object as text}; "id" and
                               "name" come with the first piece of each call */
 };

@@ -187,7 +187,7 @@ pub struct Token {
     pub id: u32,
     /// Its bytes, which may be a part of a character.
     pub bytes: Vec<u8>,
-    /// The natural logarithm of its probability, before anything but the temperature has changed it.
+    /// The natural logarithm of its probability, before anything, the temperature too, has changed it.
     pub logprob: f32,
 }
 
