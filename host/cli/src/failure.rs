@@ -12,6 +12,8 @@ pub(crate) enum Exit {
     Usage,
     /// Ctrl-C; the status that shells give a program that SIGINT ended.
     Interrupted,
+    /// The status that shells give a program that SIGTERM ended.
+    Terminated,
     /// Whoever read standard output has gone: nothing went wrong, and nobody is there to read about it.
     ReaderGone,
 }
@@ -22,6 +24,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
             Self::ReaderGone => 0,
         }
     }
@@ -51,6 +54,10 @@ impl Failure {
         Self { exit: Exit::Interrupted, ..Self::new("interrupted") }
     }
 
+    pub(crate) fn terminated() -> Self {
+        Self { exit: Exit::Terminated, ..Self::new("terminated") }
+    }
+
     /// A failure to write the product. A closed pipe (`inferno models list | head -1`) is not worth a message.
     pub(crate) fn output(error: &io::Error) -> Self {
         let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::ReaderGone } else { Exit::Failed };
@@ -63,9 +70,9 @@ impl Failure {
         self
     }
 
-    /// It is silent where there is nobody to tell, or the person at the keyboard just pressed Ctrl-C.
+    /// It is silent where there is nobody to tell, or whoever ended the program just said so.
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(self.exit, Exit::Interrupted | Exit::ReaderGone)
+        matches!(self.exit, Exit::Interrupted | Exit::Terminated | Exit::ReaderGone)
     }
 }
 

@@ -9,10 +9,10 @@ use serde::Serialize;
 use crate::args::plugin::Consent;
 use crate::consent;
 use crate::failure::Failure;
-use crate::plugins;
+use crate::plugins::{self, Installation};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::{builder, download};
+use crate::{builder, download, verbs};
 
 /// Whether the user is told what is unusual about a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub(crate) fn install(
     consent.granting.check()?;
     let installed = Installed::new(&settings.data_dir);
     let plan = plan(&installed, &incoming, consent)?;
+    verbs::check(&Installation::read(settings)?, plan.package().manifest())?;
     let _ = builder::checked(incoming, settings)?;
     for warning in plan.warnings.iter().filter(|_| warnings == Warnings::Shown) {
         printer.warning(&warning.text);
@@ -96,6 +97,7 @@ pub(crate) fn accept(
     consent.granting.check()?;
     let installed = Installed::new(&settings.data_dir);
     let Waiting { name, version, asks, differences, held, package } = waiting;
+    verbs::check(&Installation::read(settings)?, package.manifest())?;
     let asked = package.manifest().asks.clone();
     let added = &differences.asks_added;
     let granted = if consent.granting.says() {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use inferno_inference::Inference;
 use inferno_plugins::Record;
@@ -16,7 +16,7 @@ use inferno_store::Store;
 use crate::bundled::PLUGINS;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::suggest;
+use crate::{suggest, verbs};
 
 /// An installed plugin, not yet loaded.
 pub(crate) struct Installed {
@@ -102,6 +102,13 @@ impl Installation {
                 }
             }
         }
+        packages.retain(|name, package| match verbs::taken(package.manifest()) {
+            Some(failure) => {
+                problems.insert(name.clone(), failure);
+                false
+            }
+            None => true,
+        });
         let grants = grants(settings)?;
         let plugins: BTreeMap<String, Installed> = packages
             .into_iter()
@@ -232,12 +239,36 @@ pub(crate) fn sandbox(settings: &Settings, inference: Inference, store: Store) -
             ..shared(Limits::default())
         },
         // A person waits for a command and can stop it: it has more time than a request.
-        command_limits: shared(Limits::for_commands()),
+        command_limits: Limits {
+            compute: settings.limits_command_compute.0,
+            wall: settings.limits_command_wall.0,
+            host_calls: settings.limits_command_host_calls.0,
+            model_tokens: settings.limits_command_model_tokens.0,
+            ..shared(Limits::for_commands())
+        },
         calls: settings.limits_calls,
         sets: sets(settings),
+        data_dir: Some(data_dir(settings)),
+        reserved: reserved(settings),
     };
     let secrets = Secrets::open(&settings.data_dir.join("secrets.toml"))?;
-    Ok(Sandbox::new(config, Services { secrets, ..Services::new(inference, store) })?)
+    Ok(Sandbox::new(
+        config,
+        Services { secrets, jobs_per_plugin: settings.jobs_per_plugin, ..Services::new(inference, store) },
+    )?)
+}
+
+/// Where plugins have folders of their own.
+pub(crate) fn data_dir(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("plugin-data")
+}
+
+/// Where files lie that no command may see, whatever folder it is run in: what says who may do what, code, and models.
+fn reserved(settings: &Settings) -> Vec<PathBuf> {
+    let Settings { data_dir, cache_dir, plugins_dir, backends_dir, models_dir, huggingface_dir, .. } =
+        settings;
+    let folders = [data_dir, cache_dir, plugins_dir, backends_dir, models_dir, huggingface_dir];
+    folders.into_iter().chain(&settings.user_files).cloned().collect()
 }
 
 /// Capabilities for programs, as they stand in a grant. What is absent is denied.

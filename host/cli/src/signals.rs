@@ -1,30 +1,46 @@
-//! How a server is told to stop.
+//! How a server, or a plugin's command, is told to stop.
 
 use tokio::sync::watch;
 
-/// Counts the signals that ask the process to end: Ctrl-C and, where there is one, SIGTERM.
+/// What asks the process to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM, where there is one.
+    Terminate,
+}
+
+/// Those that have come.
 #[derive(Clone)]
-pub(crate) struct Signals(watch::Receiver<u32>);
+pub(crate) struct Signals(watch::Receiver<Vec<Signal>>);
 
 impl Signals {
     /// Listens from now on; must be called inside a runtime.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        let (sender, receiver) = watch::channel(0);
+        let (sender, receiver) = watch::channel(Vec::new());
         let mut next = stream()?;
         tokio::spawn(async move {
-            while next.recv().await {
-                sender.send_modify(|count| *count += 1);
+            while let Some(signal) = next.recv().await {
+                sender.send_modify(|seen| seen.push(signal));
             }
         });
         Ok(Self(receiver))
     }
 
     /// Resolves when this many signals have come.
-    pub(crate) async fn count(mut self, count: u32) {
-        if self.0.wait_for(|seen| *seen >= count).await.is_err() {
+    pub(crate) async fn count(mut self, count: usize) {
+        if self.0.wait_for(|seen| seen.len() >= count).await.is_err() {
             // Nobody listens any more: no signal will come.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// The first one.
+    pub(crate) async fn first(self) -> Signal {
+        self.clone().count(1).await;
+        let first = self.0.borrow().first().copied();
+        first.unwrap_or(Signal::Interrupt)
     }
 }
 
@@ -43,10 +59,10 @@ fn stream() -> std::io::Result<Stream> {
 
 #[cfg(unix)]
 impl Stream {
-    async fn recv(&mut self) -> bool {
+    async fn recv(&mut self) -> Option<Signal> {
         tokio::select! {
-            signal = self.interrupt.recv() => signal.is_some(),
-            signal = self.terminate.recv() => signal.is_some(),
+            signal = self.interrupt.recv() => signal.map(|()| Signal::Interrupt),
+            signal = self.terminate.recv() => signal.map(|()| Signal::Terminate),
         }
     }
 }
@@ -58,7 +74,7 @@ fn stream() -> std::io::Result<Stream> {
 
 #[cfg(not(unix))]
 impl Stream {
-    async fn recv(&mut self) -> bool {
-        tokio::signal::ctrl_c().await.is_ok()
+    async fn recv(&mut self) -> Option<Signal> {
+        tokio::signal::ctrl_c().await.ok().map(|()| Signal::Interrupt)
     }
 }

@@ -1,84 +1,94 @@
 //! A verb that is not ours: the command of a plugin, or a mistake.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
-use inferno_sandbox::Caller;
+use inferno_sandbox::{Caller, CommandRun, ErrorKind, Plugin};
 use inferno_store::DEFAULT_TENANT;
 
-use crate::cli;
-use crate::failure::{Failure, Outcome};
-use crate::host;
+use crate::failure::{Exit, Failure, Outcome};
 use crate::plugins::{self, Installation, Installed};
 use crate::settings::Settings;
-use crate::suggest;
+use crate::signals::{Signal, Signals};
+use crate::{host, verbs};
+
+/// How long writes that a plugin began may still take when it is stopped.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 pub(crate) fn external(settings: &Settings, words: Vec<OsString>) -> Outcome {
     let mut words = words.into_iter();
     let verb = words.next().unwrap_or_default().to_string_lossy().into_owned();
     let installation = Installation::read(settings)?;
-    if let Some(failure) = installation.problems.get(&verb) {
-        return Err(failure.clone());
-    }
-    let Some(plugin) = installation.plugins.get(&verb) else { return Err(unknown(&verb, &installation)) };
-    if !plugin.enabled {
-        return Err(Failure::new(format!("the plugin `{verb}` is turned off"))
-            .hint(format!("`inferno config show` says where plugins.{verb}.enabled is set")));
-    }
-    let roles = plugin.package.manifest().roles.names();
-    if !roles.contains(&"command") {
-        return Err(Failure::usage(format!(
-            "the plugin `{verb}` is no command; it plays: {}",
-            roles.join(", ")
-        ))
-        .hint(format!("`inferno plugin info {verb}` shows what it does")));
-    }
-    let arguments = words
+    let plugin = verbs::find(&installation, &verb)?;
+    let args = words
         .map(|word| {
             word.into_string()
                 .map_err(|word| Failure::usage(format!("the argument {word:?} is not valid UTF-8")))
         })
         .collect::<Result<Vec<String>, Failure>>()?;
-    run(settings, &installation, plugin, arguments)
+    run(settings, &installation, plugin, here(verb, args)?)
 }
 
-/// Runs a plugin as a command.
+/// A command that is run in the folder where its user is.
+pub(super) fn here(verb: impl Into<String>, args: Vec<String>) -> Result<CommandRun, Failure> {
+    let workdir = std::env::current_dir()
+        .map_err(|error| Failure::new(format!("cannot tell the working directory: {error}")))?;
+    Ok(CommandRun { verb: verb.into(), args, workdir: Some(workdir), ..CommandRun::default() })
+}
+
+/// Runs a plugin as a command, until it ends or the user ends it.
 pub(super) fn run(
     settings: &Settings,
     installation: &Installation,
     plugin: &Installed,
-    arguments: Vec<String>,
+    command: CommandRun,
 ) -> Outcome {
     let runtime = host::server_runtime()?;
     let outcome = runtime.block_on(async {
+        let signals =
+            Signals::listen().map_err(|error| Failure::new(format!("cannot listen to signals: {error}")))?;
         let inference = host::inference(settings, host::models(settings)?, settings.inference_sequences)?;
         let sandbox = plugins::sandbox(settings, inference.clone(), host::store(settings)?)?;
         installation.load_callees(&sandbox, settings, plugin)?;
         let plugin = installation.load(&sandbox, settings, plugin)?;
-        let caller = Caller {
-            tenant: DEFAULT_TENANT.to_owned(),
-            request_id: format!("command-{}", std::process::id()),
+        let status = tokio::select! {
+            status = status(&plugin, command) => status,
+            // What the plugin has under way is dropped, and so are the models that work for it.
+            signal = signals.first() => Err(match signal {
+                Signal::Interrupt => Failure::interrupted(),
+                Signal::Terminate => Failure::terminated(),
+            }),
         };
-        let status = plugin.command(caller, arguments).await;
-        inference.shutdown(std::time::Duration::ZERO).await;
-        Ok(status?)
+        inference.shutdown(Duration::ZERO).await;
+        status
     });
-    // A plugin that waits for input holds a thread that nothing can end.
-    runtime.shutdown_background();
+    let stopped = |failure: &Failure| matches!(failure.exit, Exit::Interrupted | Exit::Terminated);
+    if outcome.as_ref().is_err_and(stopped) {
+        runtime.shutdown_timeout(LAST_WRITES);
+    } else {
+        // A plugin that waits for input holds a thread that nothing can end.
+        runtime.shutdown_background();
+    }
     outcome
 }
 
-fn unknown(verb: &str, installation: &Installation) -> Failure {
-    let command = cli::command();
-    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name);
-    let commands = installation
-        .plugins
-        .values()
-        .filter(|plugin| plugin.package.manifest().roles.command.is_some())
-        .map(|plugin| plugin.name());
-    let near = suggest::near(verb, verbs.chain(commands));
-    Failure::usage(format!("there is no command `{verb}`, and no plugin of this name")).hint(
-        suggest::did_you_mean(&near).unwrap_or_else(|| {
-            "`inferno --help` shows the commands, `inferno plugin list` the plugins".to_owned()
-        }),
-    )
+/// Whoever asks how a command is used needs no folder for that, and may ask where none can be lent.
+async fn status(plugin: &Plugin, command: CommandRun) -> Outcome {
+    let caller = Caller {
+        tenant: DEFAULT_TENANT.to_owned(),
+        request_id: format!("command-{}", std::process::id()),
+        background: false,
+    };
+    let status = plugin.command(caller.clone(), command.clone()).await;
+    match status {
+        Err(error) if error.kind() == ErrorKind::Workdir && asks_for_help(&command.args) => {
+            Ok(plugin.command(caller, CommandRun { workdir: None, ..command }).await?)
+        }
+        status => Ok(status?),
+    }
+}
+
+fn asks_for_help(args: &[String]) -> bool {
+    let help = |word: &String| matches!(word.as_str(), "--help" | "-h");
+    args.first().is_none_or(|first| matches!(first.as_str(), "help" | "--version")) || args.iter().any(help)
 }

@@ -6,6 +6,7 @@ use crate::args::Json;
 use crate::args::plugin::{Install, Upgrade};
 use crate::failure::{Failure, Outcome};
 use crate::installing::{self, Report, Warnings};
+use crate::plugins;
 use crate::printer::Printer;
 use crate::settings::Settings;
 
@@ -86,6 +87,10 @@ pub(crate) fn remove(settings: &Settings, name: &str, printer: Printer) -> Outco
         failure
     })?;
     printer.line(format_args!("removed {name}"))?;
+    let kept = plugins::data_dir(settings).join(name);
+    if kept.is_dir() {
+        printer.note(format_args!("what it kept is still in {}", kept.display()));
+    }
     Ok(0)
 }
 

@@ -9,6 +9,7 @@ use crate::failure::Outcome;
 use crate::plugins::{Installation, Installed};
 use crate::printer::Printer;
 use crate::settings::Settings;
+use crate::verbs;
 
 /// A plugin as programs see it; `plugin info` adds to this.
 #[derive(Serialize)]
@@ -81,6 +82,9 @@ pub(crate) fn list(settings: &Settings, json: Json, printer: Printer) -> Outcome
     let installation = Installation::read(settings)?;
     for (name, failure) in installation.problems.iter().chain(&installation.missing) {
         printer.warning(format_args!("plugin {}: {}", visible(name), visible(&failure.message)));
+    }
+    for failure in verbs::contests(&installation) {
+        printer.warning(failure.message);
     }
     let plugins: Vec<Listed<'_>> = installation.plugins.values().map(Listed::new).collect();
     if json.json {

@@ -6,7 +6,7 @@ use inferno_sandbox::{Caller, Plugin, Tape, TapeHead};
 use inferno_store::DEFAULT_TENANT;
 use serde_json::{Value, json};
 
-use super::plugin_call;
+use super::{external, plugin_call};
 use crate::args::plugin::Record;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::plugins::{self, Installation};
@@ -64,9 +64,9 @@ pub(crate) fn record(settings: &Settings, record: &Record, printer: Printer) -> 
 /// Runs a plugin as a tape's head says.
 pub(super) async fn run(plugin: &Plugin, head: &TapeHead) -> Result<Value, Failure> {
     let caller =
-        Caller { tenant: DEFAULT_TENANT.to_owned(), request_id: format!("tape-{}", std::process::id()) };
+        Caller { tenant: DEFAULT_TENANT.to_owned(), request_id: format!("tape-{}", std::process::id()), background: false };
     if head.role == COMMAND {
-        let status = plugin.command(caller, head.arguments.clone()).await?;
+        let status = plugin.command(caller, external::here("", head.arguments.clone())?).await?;
         return Ok(json!({ "status": status }));
     }
     let answer = roles::play(plugin, caller, &head.role, head.input.clone(), Path::new(".")).await?;

@@ -13,6 +13,9 @@ use crate::printer::{Printer, visible};
 use crate::settings::Settings;
 use crate::uses::{Use, Uses};
 
+/// How a plugin uses its folders, the host does not see.
+const UNSEEN: [&str; 3] = ["data", "files", "workdir"];
+
 #[derive(Serialize)]
 struct Suggestion {
     /// The smallest `[asks]` with which the run would have gone as it went.
@@ -65,7 +68,8 @@ fn run(
     printer: Printer,
 ) -> Result<(), Failure> {
     if suggest.input.is_none() && plugin.package.manifest().roles.command.is_some() {
-        let status = external::run(settings, installation, plugin, suggest.arguments.clone())?;
+        let status =
+            external::run(settings, installation, plugin, external::here("", suggest.arguments.clone())?)?;
         if status != 0 {
             printer.warning(format_args!(
                 "the run ended with status {status}; what it would have used later is not known"
@@ -87,7 +91,7 @@ fn compare(plugin: &Installed, uses: &[Use]) -> Result<Suggestion, Failure> {
         not_known: Vec::new(),
     };
     for ask in inferno_plugins::asks(manifest)? {
-        if ask.needs_folder {
+        if UNSEEN.contains(&ask.key.as_str()) {
             suggestion.not_known.push(ask.word);
             continue;
         }
@@ -119,9 +123,10 @@ fn smallest(plugin: &Installed, uses: &[Use]) -> Asks {
     let mut asks = Asks::of(uses);
     let asked = &plugin.package.manifest().asks;
     let table: Table = asked.to_toml().parse().unwrap_or_default();
-    // How a plugin uses its folders, the host does not see.
-    if let Some(files) = table.get("files") {
-        asks.0.insert("files".to_owned(), files.clone());
+    for key in UNSEEN {
+        if let Some(value) = table.get(key) {
+            asks.0.insert(key.to_owned(), value.clone());
+        }
     }
     asks
 }

@@ -49,6 +49,18 @@ impl Environment {
         self.xdg("XDG_CONFIG_HOME", ".config").join("inferno/config.toml")
     }
 
+    /// What says what the user configured for everything that they do: the two files, and the folder of the second.
+    pub(super) fn user_files(&self) -> Vec<PathBuf> {
+        let file = self.user_file();
+        let folder = file.parent().map(Path::to_owned);
+        folder.into_iter().chain([self.home_file(), file]).collect()
+    }
+
+    /// The file in the home directory.
+    pub(super) fn home_file(&self) -> PathBuf {
+        self.home.join(".inferno.toml")
+    }
+
     /// Where Hugging Face's own tools keep their downloads.
     pub(super) fn huggingface_hub(&self) -> PathBuf {
         if let Some(hub) = self.variable("HF_HUB_CACHE") {

@@ -87,7 +87,7 @@ impl Layers {
         if let Some(path) = environment.project_file() {
             layers.file(&path, Trust::Project, &mut plugin_entries)?;
         }
-        layers.file(&environment.home.join(".inferno.toml"), Trust::User, &mut plugin_entries)?;
+        layers.file(&environment.home_file(), Trust::User, &mut plugin_entries)?;
         layers.file(&environment.user_file(), Trust::User, &mut plugin_entries)?;
         layers.entries = plugin_entries;
         Ok(layers)

@@ -264,6 +264,40 @@ impl Setting for Span {
     }
 }
 
+/// A time, or none: [`Span::FOREVER`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SpanOrNone(pub(crate) Span);
+
+impl Setting for SpanOrNone {
+    const EXPECTED: &'static str = "a time such as \"30s\" (ms, s, m or h) or \"none\"";
+
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self> {
+        let span = if raw.text() == Some("none") { Some(Span::FOREVER) } else { Span::read(raw, place) };
+        span.map(Self)
+    }
+
+    fn show(&self) -> Value {
+        self.0.show()
+    }
+}
+
+/// A number, or none: the largest there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CountOrNone(pub(crate) u64);
+
+impl Setting for CountOrNone {
+    const EXPECTED: &'static str = "a whole number of at least 1 or \"none\"";
+
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self> {
+        let count = if raw.text() == Some("none") { Some(u64::MAX) } else { u64::read(raw, place) };
+        count.map(Self)
+    }
+
+    fn show(&self) -> Value {
+        if self.0 == u64::MAX { "none".into() } else { self.0.into() }
+    }
+}
+
 macro_rules! choice {
     ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ } expected $expected:literal) => {
         $(#[$doc])*
@@ -434,6 +468,17 @@ mod tests {
             assert_eq!(keep(raw), None);
         }
         assert_eq!(Keep(minutes).show(), "5m");
+    }
+
+    #[test]
+    fn a_limit_may_be_none() {
+        for raw in [words("none"), Raw::Text("none".into())] {
+            assert_eq!(read::<SpanOrNone>(raw.clone()).unwrap().show(), "none");
+            assert_eq!(read::<CountOrNone>(raw).unwrap().show(), "none");
+        }
+        assert_eq!(read::<SpanOrNone>(words("30s")).unwrap().show(), "30s");
+        assert_eq!(read::<CountOrNone>(Raw::Integer(7)).unwrap().show(), 7);
+        assert_eq!((read::<SpanOrNone>(words("0s")), read::<CountOrNone>(words("0"))), (None, None));
     }
 
     #[test]

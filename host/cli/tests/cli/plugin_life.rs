@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -38,9 +38,21 @@ fn folder(user: &User, name: &str, version: &str, asks: &str) -> PathBuf {
     folder
 }
 
+/// The same with these lines under `[roles.command]`, packed and signed.
+fn package_with_verbs(user: &User, name: &str, verbs: &str) -> String {
+    let folder = folder(user, name, "1.0.0", "kv = true");
+    let manifest = fs::read_to_string(folder.join("plugin.toml")).unwrap();
+    let manifest = manifest.replace("[roles.command]", &format!("[roles.command]\nverbs = [{verbs}]"));
+    fs::write(folder.join("plugin.toml"), manifest).unwrap();
+    pack(user, &folder)
+}
+
 /// A signed package; the user has a key afterwards.
 fn package(user: &User, name: &str, version: &str, asks: &str) -> String {
-    let folder = folder(user, name, version, asks);
+    pack(user, &folder(user, name, version, asks))
+}
+
+fn pack(user: &User, folder: &Path) -> String {
     let file = user.call(["plugin", "pack", folder.to_str().unwrap()]).product().trim().to_owned();
     if !user.home().join(".local/share/inferno/signing.key").exists() {
         user.call(["plugin", "keygen"]).product();
@@ -77,6 +89,74 @@ fn nothing_is_granted_in_silence() {
     assert_eq!(granted(&user, "acme")["kv"], false);
     let refusal = user.call(["plugin", "grant", "acme", "inference=x"]).refusal(1);
     assert!(refusal.contains("it asks for models, kv"), "{refusal}");
+}
+
+#[test]
+fn no_two_plugins_have_one_verb_and_none_has_one_of_the_programs() {
+    let user = User::new();
+    for verb in ["run", "worker", "help"] {
+        let file = package_with_verbs(&user, "acme", &format!("\"{verb}\""));
+        let refusal = user.call(["plugin", "install", &file]).refusal(1);
+        let expect = format!("the plugin `acme` wants to be the command `{verb}`, which is Inferno's own");
+        assert!(refusal.contains(&expect) && refusal.contains("verbs"), "{refusal}");
+    }
+    let file = package_with_verbs(&user, "acme", "\"one\", \"two\"");
+    user.call(["plugin", "install", &file]).product();
+    assert_eq!(user.call(["plugin", "info", "acme", "--json"]).json()["verbs"], json!(["one", "two"]));
+    // Again is no contest, and neither is another verb.
+    user.call(["plugin", "install", &file]).product();
+    for (name, verbs) in [("other", "\"three\", \"two\""), ("two", "\"two\"")] {
+        let file = package_with_verbs(&user, name, verbs);
+        let refusal = user.call(["plugin", "install", &file]).refusal(1);
+        let expect = format!("the plugins `acme` and `{name}` both want to be the command `two`");
+        assert!(refusal.contains(&expect), "{refusal}");
+    }
+    assert!(!user.call(["plugin", "list"]).product().contains("other"), "nothing was installed");
+
+    // A folder is there without being installed: then only the verb is not.
+    let other = folder(&user, "two", "1.0.0", "kv = true");
+    let plugins = user.home().join(".local/share/inferno/plugins/two");
+    fs::create_dir_all(plugins.parent().unwrap()).unwrap();
+    fs::rename(other, &plugins).unwrap();
+    let refusal = user.call(["two"]).refusal(1);
+    assert!(refusal.contains("the plugins `acme` and `two` both want to be the command `two`"), "{refusal}");
+    let listed = user.call(["plugin", "list"]);
+    assert!(listed.err.contains("both want to be the command `two`"), "{listed:#?}");
+    assert_eq!(user.call(["one"]).status, Some(0));
+    let user = user.file(".inferno.toml", "[plugins.acme]\nenabled = false\n");
+    assert_eq!(user.call(["two"]).status, Some(0));
+    let refusal = user.call(["one"]).refusal(1);
+    assert!(refusal.contains("the plugin `acme` is turned off"), "{refusal}");
+}
+
+#[test]
+fn folders_are_asked_for_in_words_and_outlive_the_plugin() {
+    let user = User::new();
+    let asks = "workdir = { access = \"write\", why = \"your pipelines\" }\ndata = true";
+    let file = package(&user, "acme", "1.0.0", asks);
+    let text = user.call(["plugin", "inspect", &file]).product();
+    for expect in [
+        "read, make, change and remove the files of the folder in which you run it",
+        "keep files in a folder of its own, apart for each tenant",
+    ] {
+        assert!(text.contains(expect), "{text}");
+    }
+    let done = user.call(["plugin", "install", &file, "--grant", "workdir=read", "--grant", "data"]);
+    assert!(done.err.contains("not granted: workdir=write"), "{done:#?}");
+    let held = granted(&user, "acme");
+    assert_eq!((&held["workdir"], &held["data"]), (&json!({ "access": "read" }), &json!(true)));
+    user.call(["plugin", "grant", "acme", "workdir"]).product();
+    assert_eq!(granted(&user, "acme")["workdir"], json!({ "access": "write" }));
+
+    assert_eq!(user.call(["acme"]).status, Some(0));
+    let kept = user.home().join(".local/share/inferno/plugin-data/acme/local");
+    assert!(kept.is_dir());
+    let done = user.call(["plugin", "remove", "acme"]);
+    assert!(
+        done.err.contains(&format!("what it kept is still in {}", kept.parent().unwrap().display())),
+        "{done:#?}"
+    );
+    assert!(kept.is_dir());
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             }
             loop {
                 match args.get(2).map(String::as_str) {
+                    Some("reading") => drop(std::io::stdin().read(&mut [0])),
                     Some("waiting") => std::thread::sleep(std::time::Duration::from_secs(3_600)),
                     _ => std::hint::spin_loop(),
                 }
