@@ -63,8 +63,7 @@ fn a_runner_that_is_killed_loses_the_job_to_another() {
     let id = office.submit(&["--retries", "1"], &["hold", "go"]);
     let mut first = office.worker(&["jobs.lease=1s"]);
     office.notes_are(&["began go"]);
-    first.kill().unwrap();
-    first.wait().unwrap();
+    first.kill();
     assert_eq!(office.state(&id), "running", "as far as anybody knows");
 
     // Two others look for work; one gets it.
@@ -81,7 +80,7 @@ fn a_runner_that_is_killed_loses_the_job_to_another() {
     assert_eq!(shown["runs"][0]["outcome"], "lost", "{shown}");
     assert_eq!(shown["runs"][1]["outcome"], "succeeded", "{shown}");
     for other in &mut others {
-        office.interrupt(other);
+        other.interrupt();
     }
 }
 
@@ -91,7 +90,7 @@ fn a_runner_that_is_stopped_gives_its_job_back() {
     let id = office.submit(&["--retries", "0"], &["hold", "go"]);
     let mut first = office.worker(&[]);
     office.notes_are(&["began go"]);
-    office.interrupt(&mut first);
+    first.interrupt();
     let shown = office.show(&id);
     assert_eq!((&shown["job"]["state"], &shown["job"]["attempts"]), (&"queued".into(), &0.into()), "{shown}");
     assert_eq!(shown["runs"][0]["outcome"], "released", "{shown}");
@@ -118,7 +117,7 @@ fn cancelling_stops_the_plugin() {
         // The worker is free again.
         let next = office.submit(&[], &["say", "next"]);
         office.ends(&next, "succeeded");
-        office.interrupt(&mut worker);
+        worker.interrupt();
     }
     let waiting = office.submit(&[], &["say", "never"]);
     office.product(&["batch-queue", "cancel", &waiting]);
@@ -148,7 +147,7 @@ fn failures_are_tried_again_until_they_are_spent() {
     assert_eq!(office.show(&late)["job"]["error"], "it took longer than its limit of 300 ms");
     office.product(&["batch-queue", "retry", &unlucky]);
     office.ends(&unlucky, "dead");
-    office.interrupt(&mut worker);
+    worker.interrupt();
 }
 
 #[test]
@@ -194,21 +193,21 @@ fn the_paused_wait_and_a_drain_waits_for_those_that_run() {
     assert_eq!((office.state(&held), office.state(&next)), ("succeeded".to_owned(), "queued".to_owned()));
     office.product(&["batch-queue", "resume"]);
     office.ends(&next, "succeeded");
-    office.interrupt(&mut worker);
+    worker.interrupt();
 }
 
 #[test]
 fn logs_follow_a_job_to_its_end() {
     let office = Office::new();
     let id = office.submit(&[], &["hold", "go"]);
-    let follower = office.spawn(&["batch-queue", "logs", "--follow", &id]);
+    let mut follower = office.spawn(&["batch-queue", "logs", "--follow", &id]);
     let mut worker = office.worker(&[]);
     office.notes_are(&["began go"]);
     office.let_go("go");
-    let output = follower.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "holding\n");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("succeeded"));
-    office.interrupt(&mut worker);
+    let (printed, said) = follower.told();
+    assert_eq!(printed, "holding\n");
+    assert!(said.contains("succeeded"), "{said}");
+    worker.interrupt();
 
     let id = office.submit(&[], &["print", "100000"]);
     office.product(&["batch-queue", "work", "--once", "--config", "jobs.log_bytes=1KiB"]);

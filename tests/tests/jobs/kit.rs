@@ -1,6 +1,7 @@
 //! Somebody with a plugin that does what jobs do.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -89,7 +90,7 @@ impl Office {
     }
 
     /// A process that runs jobs; `config` are `KEY=VALUE` pairs.
-    pub(super) fn worker(&self, config: &[&str]) -> Child {
+    pub(super) fn worker(&self, config: &[&str]) -> Process {
         let mut args = vec!["batch-queue", "work"];
         for pair in config {
             args.extend(["--config", pair]);
@@ -97,14 +98,8 @@ impl Office {
         self.spawn(&args)
     }
 
-    pub(super) fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    /// Tells a process to end, as Ctrl-C does, and waits for that.
-    pub(super) fn interrupt(&self, child: &mut Child) {
-        kill_process(Pid::from_child(child), Signal::INT).unwrap();
-        assert!(child.wait().unwrap().success());
+    pub(super) fn spawn(&self, args: &[&str]) -> Process {
+        Process(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
     pub(super) fn notes(&self) -> PathBuf {
@@ -123,5 +118,39 @@ impl Office {
     /// What the plugin waits for, happens.
     pub(super) fn let_go(&self, name: &str) {
         fs::write(self.folder().join(name), "").unwrap();
+    }
+}
+
+/// A process of the program. Dropping it kills it.
+pub(super) struct Process(Child);
+
+impl Process {
+    /// Tells it to end, as Ctrl-C does, and waits for that.
+    pub(super) fn interrupt(&mut self) {
+        kill_process(Pid::from_child(&self.0), Signal::INT).unwrap();
+        assert!(self.0.wait().unwrap().success());
+    }
+
+    /// Ends it as a power cut does.
+    pub(super) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Waits for its end, and gives what it produced and said.
+    pub(super) fn told(&mut self) -> (String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        assert!(self.0.wait().unwrap().success());
+        (out, err)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended, where the test went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
