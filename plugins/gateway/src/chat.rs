@@ -9,6 +9,7 @@ pub(crate) use messages::{CALL, CALLED};
 
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::run::Company;
 use crate::sampling::{self, Delivery};
 use crate::schema::{Kind, Object, may, must};
 use crate::stream::{Chunks, Form, Frame};
@@ -80,12 +81,12 @@ pub(crate) struct Plan {
     calls: Calls,
 }
 
-pub(crate) async fn answer(fields: Fields, origin: Origin) -> Result<Response, ApiError> {
+pub(crate) async fn answer(fields: Fields, origin: Origin, company: Company) -> Result<Response, ApiError> {
     let plan = parse(fields)?;
     match plan.delivery {
         Delivery::Whole => {
             let completions =
-                run::whole(&plan.requests).await.map_err(|error| refusal(error, &plan.requests))?;
+                run::whole(&plan.requests, company).await.map_err(|error| refusal(error, &plan.requests))?;
             let Request { model, logprobs, .. } = &plan.requests[0];
             answer::chat(&origin, model, &completions, plan.calls, logprobs.is_some())
         }

@@ -5,6 +5,7 @@ use inferno_sdk::inference::{Input, Request};
 
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::run::Company;
 use crate::sampling::{self, Delivery};
 use crate::schema::{Kind, Object, may, must};
 use crate::stream::{Chunks, Form, Frame};
@@ -84,13 +85,13 @@ struct Plan {
     echo: bool,
 }
 
-pub(crate) async fn answer(fields: Fields, origin: Origin) -> Result<Response, ApiError> {
+pub(crate) async fn answer(fields: Fields, origin: Origin, company: Company) -> Result<Response, ApiError> {
     let Plan { prompts, n, requests, delivery, echo } = parse(fields)?;
     let host = |error| ApiError::host(error, PARAM);
     let (model, logprobs) = (requests[0].model.clone(), requests[0].logprobs.is_some());
     match delivery {
         Delivery::Whole => {
-            let mut completions = run::whole(&requests).await.map_err(host)?;
+            let mut completions = run::whole(&requests, company).await.map_err(host)?;
             if echo {
                 let each = prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt, n));
                 each.zip(&mut completions).for_each(|(prompt, answer)| answer.text.insert_str(0, prompt));

@@ -115,6 +115,76 @@ impl ApiError {
         Self { param: Some(param.to_owned()), ..Self::new(404, INVALID, Some(code), message) }
     }
 
+    /// A form that is none; `why` says where.
+    pub(crate) fn form(why: impl std::fmt::Display) -> Self {
+        Self::new(400, INVALID, None, format!("We could not read the form of your request: {why}"))
+    }
+
+    /// No such file.
+    pub(crate) fn no_file(id: &str) -> Self {
+        let message = format!("No such File object: {id}");
+        Self { param: Some("id".to_owned()), ..Self::new(404, INVALID, Some("not_found"), message) }
+    }
+
+    /// No such batch.
+    pub(crate) fn no_batch(id: &str) -> Self {
+        let message = format!("No batch found with id '{id}'.");
+        Self { param: Some("batch_id".to_owned()), ..Self::new(404, INVALID, Some("not_found"), message) }
+    }
+
+    /// A file is larger than any may be.
+    pub(crate) fn file_too_large(most: u64) -> Self {
+        let message = format!("The file is larger than the limit of {most} bytes. Split it.");
+        Self { param: Some("file".to_owned()), ..Self::new(413, INVALID, Some("request_too_large"), message) }
+    }
+
+    /// More files are not kept.
+    pub(crate) fn storage(why: impl std::fmt::Display) -> Self {
+        Self::of_param("storage_limit_exceeded", "file", format!("There is no room for the file: {why}"))
+    }
+
+    /// A file that is needed cannot go.
+    pub(crate) fn file_in_use(id: &str, batch: &str) -> Self {
+        let message =
+            format!("File {id} is the input of the batch {batch}, which has not ended. Cancel that first.");
+        Self::of_param("file_in_use", "file_id", message)
+    }
+
+    /// A batch that has ended cannot be cancelled.
+    pub(crate) fn batch_over(id: &str, status: &str) -> Self {
+        let message = format!("Cannot cancel batch '{id}': its status is '{status}'.");
+        Self::of_param("invalid_status", "batch_id", message)
+    }
+
+    /// More batches are not kept.
+    pub(crate) fn too_many_batches(most: usize) -> Self {
+        let message = format!(
+            "{most} batches have not ended, and there may be no more. Wait for some, or cancel them."
+        );
+        Self {
+            retry_after: Some(Duration::from_secs(60)),
+            ..Self::new(429, "rate_limit_error", Some("batch_limit_exceeded"), message)
+        }
+    }
+
+    /// The plugin has no folder of its own.
+    pub(crate) fn no_folder() -> Self {
+        let message = "The gateway keeps no files here: its user did not grant it a folder of its own. \
+                       `inferno plugin grant gateway data` does."
+            .to_owned();
+        Self::new(403, "permission_error", Some("permission_denied"), message)
+    }
+
+    /// The disk failed.
+    pub(crate) fn disk(what: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(error.kind(), StorageFull | QuotaExceeded) {
+            let message = format!("Cannot {what}: the disk is full.");
+            return Self::new(507, "server_error", Some("disk_full"), message);
+        }
+        Self::new(500, "server_error", Some("internal_error"), format!("Cannot {what}: {error}"))
+    }
+
     /// What the host said; `param` is the field that a fault of the request is blamed on.
     pub(crate) fn host(error: Error, param: &str) -> Self {
         Self::host_about(error, param, true)

@@ -8,7 +8,7 @@ mod store;
 use std::hash::{BuildHasher, RandomState};
 
 use inferno_sdk::http::Response;
-use inferno_sdk::inference::{self, Input, Message, Request};
+use inferno_sdk::inference::{Input, Message, Request};
 use inferno_sdk::{ErrorKind, log};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,6 +18,7 @@ use reply::{Echo, Reply};
 
 use crate::error::ApiError;
 use crate::fields::Fields;
+use crate::run::Company;
 use crate::schema::{Field, Kind, Object, may, must};
 use crate::tools::{self, Calls};
 use crate::{answer, format, run, sampling, stream};
@@ -117,7 +118,7 @@ impl Keeper {
     }
 }
 
-pub(crate) async fn answer(fields: Fields) -> Result<Response, ApiError> {
+pub(crate) async fn answer(fields: Fields, company: Company) -> Result<Response, ApiError> {
     let id = new_id();
     let Ask { request, input, echo, calls, streamed } = parse(fields, &id)?;
     let refusal =
@@ -128,7 +129,7 @@ pub(crate) async fn answer(fields: Fields) -> Result<Response, ApiError> {
         let writer = events::Writer::new(Reply::new(id, echo), keeper, calls);
         return Ok(stream::sse(async move |body| writer.write(events, body).await));
     }
-    let completion = inference::complete(&request).map_err(refusal)?;
+    let completion = run::single(&request, company).await.map_err(refusal)?;
     let mut reply = Reply::new(id, echo);
     reply.complete(completion)?;
     keeper.keep(&mut reply);

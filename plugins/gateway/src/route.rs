@@ -20,6 +20,8 @@ pub(crate) enum Output {
     Json(&'static Object),
     /// The same, or server-sent events, each of this kind.
     JsonOrEvents(&'static Object, Kind),
+    /// The bytes of a file.
+    Content,
     /// The OpenAPI document itself.
     Document,
     /// A WebSocket; the host upgrades the connection.

@@ -16,11 +16,28 @@ pub(crate) enum Event {
 /// The events of all answers, each with the index of its answer. After its end there is nothing more of one.
 pub(crate) type Events = LocalBoxStream<'static, (usize, Event)>;
 
+/// What else this call of the plugin does at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Nothing, so that it may wait in the cheapest way.
+    Alone,
+    /// It answers others, which must not wait.
+    Others,
+}
+
 /// All answers, whole and in order.
-pub(crate) async fn whole(requests: &[Request]) -> Result<Vec<Completion>, Error> {
+pub(crate) async fn whole(requests: &[Request], company: Company) -> Result<Vec<Completion>, Error> {
     match requests {
-        [request] => Ok(vec![inference::complete(request)?]),
+        [request] => Ok(vec![single(request, company).await?]),
         several => try_join_all(several.iter().map(one)).await,
+    }
+}
+
+/// The whole answer to one request.
+pub(crate) async fn single(request: &Request, company: Company) -> Result<Completion, Error> {
+    match company {
+        Company::Alone => inference::complete(request),
+        Company::Others => one(request).await,
     }
 }
 

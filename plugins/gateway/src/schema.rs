@@ -6,7 +6,7 @@ mod document;
 
 #[cfg(test)]
 pub(crate) use check::unknown;
-pub(crate) use check::{check, check_query};
+pub(crate) use check::{check, check_form, check_query};
 pub(crate) use document::document;
 
 /// What a value may be.
@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Integer(i64, i64),
     /// A number between these two.
     Number(f64, f64),
+    /// A file. An object that has one is sent as a form.
+    File,
     /// So many of the same kind: at least, at most.
     List(&'static Kind, usize, usize),
     /// An object with any fields, all of one kind.
@@ -88,6 +90,11 @@ pub(crate) const fn may(name: &'static str, kind: Kind, about: &'static str) -> 
 impl Object {
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
         self.all().find(|field| field.name == name)
+    }
+
+    /// Whether it is sent as a form instead of as JSON.
+    pub(crate) fn is_form(&self) -> bool {
+        self.all().any(|field| matches!(field.kind, Kind::File))
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &'static Field> {

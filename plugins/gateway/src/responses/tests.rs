@@ -92,9 +92,8 @@ fn what_cannot_be_names_its_field() {
     check(r#""input":[]"#, "input", "invalid_value", "at least one");
     check(r#""input":[{"type":"reasoning"}]"#, "input[0].type", "invalid_value", "reasoning");
     let place = "input[0].content[0].image_url";
-    let image = |more: &str| {
-        format!(r#""input":[{{"role":"user","content":[{{"type":"input_image"{more}}}]}}]"#)
-    };
+    let image =
+        |more: &str| format!(r#""input":[{{"role":"user","content":[{{"type":"input_image"{more}}}]}}]"#);
     check(&image(""), place, "missing_required_parameter", "image_url");
     let remote = image(r#","image_url":"http://example.com/a.png""#);
     check(&remote, place, "invalid_value", "fetches nothing");

@@ -52,15 +52,25 @@ pub(crate) fn check_query(fields: &'static [Field], query: &str) -> Result<Map<S
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(field) = fields.iter().find(|field| field.name == name) else { continue };
         let text = crate::route::decode(&text.replace('+', " "), field.name)?;
-        let value = match field.kind {
-            Kind::Integer(..) => text.parse().map_or(Value::String(text), |number: i64| number.into()),
-            Kind::Boolean => text.parse().map_or(Value::String(text), Value::Bool),
-            _ => Value::String(text),
-        };
-        one(&field.kind, &value, &Path::Field(&Path::Root, field.name))?;
-        found.insert(field.name.to_owned(), value);
+        found.insert(field.name.to_owned(), typed(field, text)?);
     }
     Ok(found)
+}
+
+/// Checks a field of a form, in which all values are texts.
+pub(crate) fn check_form(object: &'static Object, name: &str, text: &str) -> Result<(), ApiError> {
+    object.field(name).map_or(Ok(()), |field| typed(field, text.to_owned()).map(drop))
+}
+
+/// The value that a text stands for.
+fn typed(field: &'static Field, text: String) -> Result<Value, ApiError> {
+    let value = match field.kind {
+        Kind::Integer(..) => text.parse().map_or(Value::String(text), |number: i64| number.into()),
+        Kind::Boolean => text.parse().map_or(Value::String(text), Value::Bool),
+        _ => Value::String(text),
+    };
+    one(&field.kind, &value, &Path::Field(&Path::Root, field.name))?;
+    Ok(value)
 }
 
 fn fields(object: &'static Object, map: &Map<String, Value>, path: &Path<'_>) -> Result<(), ApiError> {
@@ -182,6 +192,8 @@ impl Kind {
         match self {
             Self::Any | Self::Only(..) => true,
             Self::Null => value.is_null(),
+            // JSON has none.
+            Self::File => false,
             Self::Boolean => value.is_boolean(),
             Self::Text | Self::Filled | Self::Identifier | Self::Word(_) => value.is_string(),
             Self::Integer(..) | Self::Number(..) => value.is_number(),
@@ -196,6 +208,7 @@ impl Kind {
         let word = match self {
             Self::Any | Self::Only(..) => "anything",
             Self::Null => "null",
+            Self::File => "a file",
             Self::Boolean => "a boolean",
             Self::Text | Self::Filled | Self::Identifier | Self::Word(_) => "a string",
             Self::Integer(..) => "an integer",

@@ -8,11 +8,11 @@ use super::{Field, Kind, Object, Tagged};
 use crate::route::{Endpoint, Output, Verb};
 
 /// What may go wrong at any endpoint, by status.
-const REFUSALS: [(&str, &str); 14] = [
+const REFUSALS: [(&str, &str); 15] = [
     ("400", "The request is malformed, or asks for what the model cannot do. `param` names the field."),
     ("401", "A key is needed, and none or an unknown one was sent."),
     ("403", "The user did not grant this; the message has the line that would."),
-    ("404", "There is no such model, response or path."),
+    ("404", "There is no such model, response, file, batch or path."),
     ("405", "Another method; `allow` says which."),
     ("408", "The request did not arrive in time."),
     ("413", "The body is too large."),
@@ -22,6 +22,7 @@ const REFUSALS: [(&str, &str); 14] = [
     ("500", "The server failed."),
     ("503", "Not now: the model loads, or its worker just died; `retry-after` says when to try again."),
     ("504", "The deadline passed."),
+    ("507", "The disk is full."),
     ("default", "Any other refusal."),
 ];
 
@@ -103,8 +104,9 @@ impl Schemas {
             "operationId": endpoint.id, "summary": endpoint.about, "parameters": parameters, "responses": responses,
         });
         if let Some(body) = endpoint.body {
+            let form = if body.is_form() { "multipart/form-data" } else { "application/json" };
             operation["requestBody"] = json!({
-                "required": true, "content": {"application/json": {"schema": self.object(body)}},
+                "required": true, "content": {form: {"schema": self.object(body)}},
             });
         }
         operation
@@ -127,6 +129,10 @@ impl Schemas {
                     },
                 })
             }
+            Output::Content => json!({
+                "description": "The content",
+                "content": {"application/octet-stream": json(json!({"type": "string", "format": "binary"}))},
+            }),
             Output::Socket => json!({"description": "A WebSocket, on which each message is one JSON object"}),
             Output::Document => json!({
                 "description": "This document", "content": {"application/json": {"schema": {"type": "object"}}},
@@ -173,6 +179,7 @@ impl Schemas {
             Kind::Any => json!({}),
             Kind::Null => json!({"type": "null"}),
             Kind::Boolean => json!({"type": "boolean"}),
+            Kind::File => json!({"type": "string", "format": "binary"}),
             Kind::Text => json!({"type": "string"}),
             Kind::Filled => json!({"type": "string", "minLength": 1}),
             Kind::Identifier => json!({"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"}),
