@@ -1,11 +1,33 @@
-//! The llama.cpp backend as a library for this very processor. It lies beside the program, which takes it where the
+//! The llama.cpp backend as a library for this very processor, or for graphics processors of a kind. It lies beside the program, which takes it where the
 //! processor has what it needs, and goes on with its own where not.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::shell::{self, command, say, target};
+
+/// Graphics processors, by the interface that reaches them. Its development files must be installed.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Gpu {
+    /// NVIDIA's
+    Cuda,
+    /// Apple's
+    Metal,
+    /// Of any vendor
+    Vulkan,
+}
+
+impl Gpu {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
+            Self::Vulkan => "vulkan",
+        }
+    }
+}
 
 /// Rust's name of a feature, and llama.cpp's option for it. AVX-512 is one option for several features.
 type Feature = (&'static str, Option<&'static str>);
@@ -37,7 +59,7 @@ fn features() -> Vec<Feature> {
 }
 
 /// Builds it and copies it to `dir`, or leaves it where it is built. Returns its folder.
-pub(crate) fn run(dir: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn run(dir: Option<&Path>, gpu: Option<Gpu>) -> Result<PathBuf> {
     crate::setup::run()?;
     let features = features();
     let names: Vec<&str> = features.iter().map(|(name, _)| *name).collect();
@@ -46,9 +68,17 @@ pub(crate) fn run(dir: Option<&Path>) -> Result<PathBuf> {
     let mut build = command("cargo build --release --package inferno-backend-gguf --example inferno_gguf");
     build.arg("--target-dir").arg(&folder).env("INFERNO_BACKEND_NEEDS", names.join(","));
     build.envs(features.iter().filter_map(|(_, option)| *option).map(|option| (option, "ON")));
+    if let Some(gpu) = gpu {
+        build.args(["--features", gpu.name()]);
+    }
     shell::run(&mut build)?;
-    let name = format!("{}inferno_gguf{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let built = folder.join("release/examples").join(&name);
+    let file = |kind: &str| {
+        let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        format!("{prefix}inferno_gguf{kind}{suffix}")
+    };
+    let built = folder.join("release/examples").join(file(""));
+    // By its name it comes before the one without.
+    let name = file(&gpu.map_or_else(String::new, |gpu| format!("-{}", gpu.name())));
     let dir = dir.map_or_else(|| folder.join("use"), Path::to_owned);
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     // A program that has the old one open keeps it.

@@ -53,6 +53,9 @@ enum Verb {
         /// Where to put it: the backends directory that `inferno config show` names, for one
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
+        /// For graphics processors, too
+        #[arg(long, value_enum)]
+        gpu: Option<backend::Gpu>,
     },
     /// Write the generated documents: the command reference
     Docs,
@@ -66,7 +69,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Lint => lint::run(),
         Verb::Bench { name } => bench::run(&name),
         Verb::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
-        Verb::Backend { dir } => backend::run(dir.as_deref()).map(drop),
+        Verb::Backend { dir, gpu } => backend::run(dir.as_deref(), gpu).map(drop),
         Verb::Docs => docs::run(),
     }
 }

@@ -52,6 +52,7 @@ mod load;
 mod log;
 mod model;
 mod native;
+mod offload;
 mod pace;
 mod pairs;
 mod picture;

@@ -7,15 +7,16 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 
 use inferno_backend::{Backend, Device, Error, ErrorKind, LoadOptions, Model};
+use llama_cpp_2::list_llama_ggml_backend_devices;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
-use llama_cpp_2::{LlamaBackendDeviceType, list_llama_ggml_backend_devices};
 
 use crate::adapters::Adapters;
 use crate::facts::Facts;
 use crate::model::{GgufModel, Parts};
 use crate::native;
+use crate::offload;
 use crate::plan::Plan;
 use crate::saved::Saved;
 use crate::vision::Vision;
@@ -61,7 +62,7 @@ impl Backend for Gguf {
         check_file(&options.path)?;
         let backend = start()?;
         let before = native::resident();
-        let mut model = read(backend, &options.path, progress)?;
+        let mut model = read(backend, options, progress)?;
         let named = |error: Error| {
             let message = format!("cannot use {}: {}", options.path.display(), error.message);
             Error { message, ..error }
@@ -87,7 +88,16 @@ impl Backend for Gguf {
             Some(path) => Some(Vision::open(path, &model, plan.threads_batch)?),
             None => None,
         };
-        let parts = Parts { backend, model, facts, plan, device: device(), adapters, saved, vision };
+        let parts = Parts {
+            backend,
+            model,
+            facts,
+            plan,
+            device: offload::device().unwrap_or_else(|| "CPU".to_owned()),
+            adapters,
+            saved,
+            vision,
+        };
         let mut model = GgufModel::new(parts).map_err(named)?;
         model.measure(before);
         Ok(Box::new(model))
@@ -137,7 +147,12 @@ fn not_gguf(path: &Path) -> Error {
 ///
 /// It calls back with its progress while it reads. That happens on a thread of its own, so that the call goes through
 /// a channel, which unlike a borrowed closure lives long enough for the wrapper.
-fn read(backend: &LlamaBackend, path: &Path, progress: &mut dyn FnMut(f32)) -> Result<LlamaModel, Error> {
+fn read(
+    backend: &LlamaBackend,
+    options: &LoadOptions,
+    progress: &mut dyn FnMut(f32),
+) -> Result<LlamaModel, Error> {
+    let path = &*options.path;
     let (sender, shares) = mpsc::channel();
     let loaded = thread::scope(|scope| {
         let loader = scope.spawn(move || {
@@ -145,8 +160,13 @@ fn read(backend: &LlamaBackend, path: &Path, progress: &mut dyn FnMut(f32)) -> R
                 if let Some(token) = native::doubled_token(path) {
                     return Err(format!("its vocabulary has the token {token:?} twice"));
                 }
-                let params = LlamaModelParams::default()
-                    .with_progress_callback(move |share| sender.send(share).is_ok());
+                let params = offload::params(path, options, || {
+                    let sender = sender.clone();
+                    LlamaModelParams::default()
+                        .with_progress_callback(move |share| sender.send(share).is_ok())
+                });
+                // The channel ends with the callbacks.
+                drop(sender);
                 LlamaModel::load_from_file(backend, path, &params).map_err(|error| error.to_string())
             })
         });
@@ -175,15 +195,6 @@ pub(crate) fn reason(log: &str) -> Option<String> {
     let told = line.split_once(": ").filter(|(name, _)| !name.contains(' ')).map_or(line, |(_, told)| told);
     let told = told.strip_prefix("error loading model: ").unwrap_or(told);
     Some(told.to_owned())
-}
-
-/// Where the model computes: llama.cpp takes graphics processors that it was built for, else the processor.
-fn device() -> String {
-    let devices = list_llama_ggml_backend_devices();
-    let fast = devices.into_iter().find(|device| {
-        matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu)
-    });
-    fast.map_or_else(|| "CPU".to_owned(), |device| device.name)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::facts::Facts;
 use crate::saved::{Packing, Settings};
 
 /// Tokens of context where nobody asked for more.
-const USUAL_CONTEXT: u32 = 4096;
+pub(crate) const USUAL_CONTEXT: u32 = 4096;
 /// Tokens of context that are given whatever the cache costs, if the model has them.
 const LEAST_CONTEXT: u32 = 1024;
 /// Bytes that the caches of all sequences may take where nobody asked for a context.
