@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use inferno_backend::{
-    Embed, Emit, Error, ErrorKind, Generate, Input, LoadOptions, Model, ModelInfo, Role, Work,
+    Ability, Embed, Emit, Error, ErrorKind, Generate, Image, Input, LoadOptions, Message, Model, ModelInfo,
+    Role, Work,
 };
 
 use crate::Settings;
@@ -14,6 +15,17 @@ use crate::words;
 
 /// The longest wait inside one step, so that commands are not kept waiting.
 const NAP: Duration = Duration::from_millis(1);
+
+/// What a message says, with a word for each image in it.
+fn seen<'a>(message: &Message, images: impl Iterator<Item = &'a Image>) -> String {
+    let mut content = message.content.clone();
+    // From the end, so that places in front of it stay as they are.
+    let placed: Vec<_> = message.images.iter().zip(images).collect();
+    for (at, Image(bytes)) in placed.into_iter().rev() {
+        content.insert_str(*at, &format!("[{} bytes]", bytes.len()));
+    }
+    content
+}
 
 pub(crate) struct EchoModel {
     info: ModelInfo,
@@ -30,7 +42,9 @@ impl EchoModel {
             0.0 => Duration::ZERO,
             rate => Duration::from_secs_f64(1.0 / rate),
         };
+        let abilities = settings.vision.then_some(Ability::Vision).into_iter().collect();
         let info = ModelInfo {
+            abilities,
             embeds: settings.embedding.is_some(),
             generates: true,
             chats: true,
@@ -41,14 +55,22 @@ impl EchoModel {
 
     fn generation(&self, id: u64, work: Generate) -> Result<Request, Error> {
         work.sampling.check()?;
+        if !work.images.is_empty() && !self.info.abilities.contains(&Ability::Vision) {
+            return Err(Error::invalid("the model has no vision").hint("set `vision` in its file"));
+        }
+        let mut images = work.images.iter();
         let (answer, prompt_tokens) = match &work.input {
             Input::Prompt(prompt) => (prompt.clone(), words::count(prompt)),
             Input::Chat(messages) => {
-                let asked = messages.iter().rfind(|message| message.role == Role::User);
-                let asked =
+                let said: Vec<_> = messages
+                    .iter()
+                    .map(|message| (message.role, seen(message, images.by_ref().take(message.images.len()))))
+                    .collect();
+                let asked = said.iter().rfind(|(role, _)| *role == Role::User);
+                let (_, asked) =
                     asked.ok_or_else(|| Error::invalid("the chat has no message of the user to echo"))?;
-                let tokens = messages.iter().map(|message| words::count(&message.content));
-                (asked.content.clone(), tokens.fold(0, u32::saturating_add))
+                let tokens = said.iter().map(|(_, content)| words::count(content));
+                (asked.clone(), tokens.fold(0, u32::saturating_add))
             }
         };
         let context = self.info.context;

@@ -27,11 +27,13 @@ pub struct Settings {
     pub context: u32,
     /// Length of the vectors; absent: it makes none.
     pub embedding: Option<u32>,
+    /// It takes images, and echoes how many bytes each has at its place.
+    pub vision: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { tokens_per_second: 0.0, context: 4096, embedding: None }
+        Self { tokens_per_second: 0.0, context: 4096, embedding: None, vision: false }
     }
 }
 
@@ -85,8 +87,10 @@ mod tests {
         assert_eq!(parse("inferno-echo"), Ok(Settings::default()));
         assert_eq!(parse("inferno-echo\r\n{}\n"), Ok(Settings::default()));
         assert_eq!(
-            parse("inferno-echo\n{\"tokens_per_second\": 20, \"context\": 64, \"embedding\": 8}"),
-            Ok(Settings { tokens_per_second: 20.0, context: 64, embedding: Some(8) })
+            parse(
+                "inferno-echo\n{\"tokens_per_second\": 20, \"context\": 64, \"embedding\": 8, \"vision\": true}"
+            ),
+            Ok(Settings { tokens_per_second: 20.0, context: 64, embedding: Some(8), vision: true })
         );
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use inferno_backend::{
-    Backends, Embed, Error, ErrorKind, Event, Finish, Generate, Input, Library, LoadOptions, Message, Model,
-    Role, Usage, Work,
+    Ability, Backends, Embed, Error, ErrorKind, Event, Finish, Generate, Image, Input, Library, LoadOptions,
+    Message, Model, Role, Usage, Work,
 };
 
 fn library() -> Library {
@@ -299,4 +299,26 @@ fn works_as_a_library_too() {
     let mut model = load_from(library, "{}", |_| {}).unwrap();
     let (pieces, finish, used) = answer(model.as_mut(), prompt("from afar"));
     assert_eq!((pieces.concat().as_str(), finish, used), ("from afar", Finish::Stop, usage(2, 2)));
+}
+
+#[test]
+fn images_are_echoed_as_their_sizes() {
+    let shown = |content: &str, images: &[usize]| Message {
+        images: images.to_vec(),
+        ..Message::new(Role::User, content)
+    };
+    let messages = vec![shown("before", &[6]), shown("äb", &[0, 2, 2, 3])];
+    let images = [9, 1, 22, 333, 0].map(|length| Image(vec![7; length])).to_vec();
+    let work = Generate { images, ..Generate::new(Input::Chat(messages)) };
+    let mut model = model(r#"{"vision": true}"#);
+    assert!(model.info().abilities.contains(&Ability::Vision));
+    model.submit(1, Work::Generate(work.clone())).unwrap();
+    let text: String = play(model.as_mut())
+        .into_iter()
+        .filter_map(|(_, event)| if let Event::Text(text) = event { Some(text) } else { None })
+        .collect();
+    assert_eq!(text, "[1 bytes]ä[22 bytes][333 bytes]b[0 bytes]");
+
+    let error = self::model("").submit(1, Work::Generate(work)).unwrap_err();
+    assert!(error.message.contains("no vision"), "{error}");
 }

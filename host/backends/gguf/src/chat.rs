@@ -125,9 +125,9 @@ impl Chat {
         }
     }
 
-    /// The messages as a template's variable.
-    pub(crate) fn messages(&self) -> Vec<Value> {
-        self.messages.iter().map(Said::value).collect()
+    /// The messages as a template's variable; `content` is how it wants what is said.
+    pub(crate) fn messages(&self, content: impl Fn(&str) -> Value) -> Vec<Value> {
+        self.messages.iter().map(|said| said.value(content(&said.content))).collect()
     }
 
     /// The tools as a template's variable, if there are any.
@@ -145,14 +145,14 @@ impl Chat {
 }
 
 impl Said {
-    fn value(&self) -> Value {
+    fn value(&self, content: Value) -> Value {
         let role = match self.role {
             Role::System => "system",
             Role::User => "user",
             Role::Assistant => "assistant",
             Role::Tool => "tool",
         };
-        let mut pairs = vec![("role", Value::from(role)), ("content", Value::from(self.content.as_str()))];
+        let mut pairs = vec![("role", Value::from(role)), ("content", content)];
         if !self.calls.is_empty() {
             pairs.push(("tool_calls", self.calls.iter().map(Called::value).collect()));
         }
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn results_know_the_name_of_their_tool() {
         let chat = Chat::new(&messages(), &[], true).unwrap();
-        let said = chat.messages();
+        let said = chat.messages(|text| Value::from(text));
         assert_eq!(said[1].get_attr("name").unwrap().as_str(), Some("get"));
         let call = said[0].get_attr("tool_calls").unwrap().get_item(&Value::from(0)).unwrap();
         assert_eq!(call.get_attr("id").unwrap(), said[1].get_attr("tool_call_id").unwrap());

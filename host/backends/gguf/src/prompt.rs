@@ -188,7 +188,7 @@ impl Prompts {
         if let Some(mark) = mark {
             chat.map(&|text| self.controls.marked(text, mark).into_owned());
         }
-        let prompt = template.render(chat.messages(), chat.tools())?;
+        let prompt = template.render(chat.messages(|text| template.content(text)), chat.tools())?;
         match mark {
             Some(mark) => self.bound.check(&prompt.replace(mark, ""), room)?,
             None => self.bound.check(&prompt, room)?,
@@ -216,7 +216,7 @@ impl Prompts {
         if let Some(mark) = mark {
             chat.map(&|text| self.controls.marked(text, mark).into_owned());
         }
-        let rendered = template.render(chat.messages(), chat.tools())?;
+        let rendered = template.render(chat.messages(|text| template.content(text)), chat.tools())?;
         let count = pictures.len();
         let number = |char: char| {
             let number = (char as u32).checked_sub(first)? as usize;

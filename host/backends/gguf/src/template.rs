@@ -9,6 +9,8 @@ use crate::{clock, json};
 /// Instructions, and blocks of 64 bytes of text, that rendering may cost. A template comes with an untrusted file.
 const FUEL: u64 = 20_000_000;
 const NAME: &str = "chat template";
+/// What no template says by itself.
+const PROBE: &str = "inferno-probe-7d1f";
 
 /// A template that was understood.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct Template {
     environment: Environment<'static>,
     bos: String,
     eos: String,
+    /// What a message says is a list of parts, as templates of models that see often want it.
+    parts: bool,
 }
 
 impl Template {
@@ -35,7 +39,20 @@ impl Template {
             Error::invalid(format!("the model's chat template cannot be understood: {}", detail(&error)))
                 .hint("send a raw prompt instead of a chat")
         })?;
-        Ok(Self { environment, bos, eos })
+        let mut template = Self { environment, bos, eos, parts: false };
+        template.parts = !template.shows(Value::from(PROBE)) && template.shows(parts(PROBE));
+        Ok(template)
+    }
+
+    /// The content of a message that says this.
+    pub(crate) fn content(&self, text: &str) -> Value {
+        if self.parts { parts(text) } else { Value::from(text) }
+    }
+
+    /// Whether it shows the probe in this form.
+    fn shows(&self, content: Value) -> bool {
+        let message = Value::from_pairs([("role", Value::from("user")), ("content", content)]);
+        self.render(vec![message], None).is_ok_and(|text| text.contains(PROBE))
     }
 
     /// The prompt for these messages, up to where the model's answer begins. Without tools it is not told of any.
@@ -58,6 +75,12 @@ impl Template {
                 .hint("check the order of the roles, or send a raw prompt instead of a chat")
         })
     }
+}
+
+/// Text as the only part.
+fn parts(text: &str) -> Value {
+    let part = Value::from_pairs([("type", Value::from("text")), ("text", Value::from(text))]);
+    Value::from_iter([part])
 }
 
 fn raise(message: &str) -> Result<Value, minijinja::Error> {
@@ -124,6 +147,29 @@ mod tests {
         check("{%- generation -%} x {%- endgeneration %}{% if true %}y{% endif %}", "xy");
         check("{{ strftime_now('%%') }}", "%");
         check("{{ messages[::-1][0].role }}{{ not_there }}", "user");
+    }
+
+    #[test]
+    fn content_is_in_parts_where_a_template_wants_them() {
+        let content = |source: &str| {
+            let template = Template::new(source, String::new(), String::new()).unwrap();
+            template.content("hi")
+        };
+        let both = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}\
+                    {{ part.text }}{% endfor %}{% endif %}{% endfor %}";
+        for source in [
+            "{{ messages[0].content }}",
+            "{{ messages[0]['content'] | trim }}",
+            both,
+            "nothing",
+            "{{ raise_exception('') }}",
+        ] {
+            assert_eq!(content(source).as_str(), Some("hi"), "{source}");
+        }
+        let list = "{% for m in messages %}{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}\
+                    {% endfor %}{% endfor %}";
+        let parts = content(list);
+        assert_eq!(parts.get_item(&Value::from(0)).unwrap().get_attr("text").unwrap().as_str(), Some("hi"));
     }
 
     #[test]

@@ -185,3 +185,25 @@ async fn models_come_and_go_for_those_that_may_say_so() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_stand_in_messages_of_models_that_see() {
+    let lab = Lab::new();
+    lab.model("fast", 0);
+    lab.seer("seer");
+    let probe = lab.probe(ASKS_ALL);
+    let seen = ok(&probe, "/probe/complete?model=seer&image=70000&at=3", "one two").await;
+    assert!(seen.starts_with("one[70000 bytes] two\n"), "{seen}");
+    let counted = ok(&probe, "/probe/generate?model=seer&image=5&at=7", "one two").await;
+    assert!(counted.contains("[5") && counted.contains("bytes]"), "{counted}");
+
+    for (uri, says) in [
+        ("/probe/complete?model=fast&image=5", "model fast has no vision"),
+        ("/probe/complete?model=seer&stray=1", "stands in no message"),
+        ("/probe/complete?model=seer&image=5&at=8", "stands nowhere in the text of message 1"),
+        ("/probe/complete?model=seer&image=0", "image 1 is empty"),
+    ] {
+        let told = refused(&probe, uri).await.join("\n");
+        assert!(told.contains(says), "{uri}: {told}");
+    }
+}

@@ -73,6 +73,12 @@ impl Lab {
         std::fs::write(self.folder.path().join(format!("{name}.echo")), text).unwrap();
     }
 
+    /// Adds a model that echoes, and sees how large images are.
+    pub(crate) fn seer(&self, name: &str) {
+        let text = "inferno-echo\n{\"vision\": true}\n";
+        std::fs::write(self.folder.path().join(format!("{name}.echo")), text).unwrap();
+    }
+
     /// The probe, with this after `[plugin]` and `[roles]`, granted what it asks for.
     pub(crate) fn probe(&self, rest: &str) -> Plugin {
         self.load(&manifest("probe", "[roles.http]\nmounts = ['/probe']", rest), guest(PROBE)).unwrap()

@@ -132,6 +132,12 @@ async fn host_call_data_of_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_call_data_of_images() {
+    let message = "plugin \"probe\" handed the host more data than its limit of 1MiB";
+    fires("host_call_data = '1MiB'", "complete?model=m&image=1048560", Limit::HostCallData, message).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn host_call_data_held_for_many_calls() {
     let message = "plugin \"probe\" handed the host more data than its limit of 1MiB";
     fires("host_call_data = '1MiB'", "hoard", Limit::HostCallData, message).await;

@@ -441,3 +441,22 @@ async fn what_a_command_reads_and_prints_is_on_the_tape() {
     let text = run(&shelf.player(), &["exit"]).await.unwrap_err();
     assert!(text.contains("was not made"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_told_by_their_digests() {
+    let lab = Lab::new();
+    lab.seer("seer");
+    let probe = lab.probe(ASKS_ALL);
+    let shelf = Shelf::new();
+    let uri = "/probe/complete?model=seer&image=70000";
+    let (_, text) = shelf.record(&probe, uri).await;
+    assert!(text.starts_with("[70000 bytes]once"), "{text}");
+    assert!(shelf.text().len() < 20_000, "the image itself is not on the tape");
+    let lines = shelf.lines();
+    let call = lines.iter().find(|line| line["call"]["name"] == "inferno:host/inference.complete").unwrap();
+    let asked = &call["call"]["args"]["images"];
+    assert!(asked[0].as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{call}");
+    assert_eq!(shelf.replay(&probe, uri).await.unwrap().1, text);
+    let other = shelf.replay(&probe, "/probe/complete?model=seer&image=70001").await.unwrap_err();
+    assert!(other.contains("images"), "{other}");
+}

@@ -102,7 +102,14 @@ fn refused(error: &Error) -> Response {
 
 fn asked(query: &Query, body: &[u8]) -> inference::Request {
     let wanted = inference::Request::new(&query.text("model"));
+    if query.number("stray").is_some() {
+        wanted.image(0, b"early");
+    }
     wanted.message(inference::Role::User, &String::from_utf8_lossy(body));
+    if let Some(bytes) = query.number("image") {
+        let image = vec![7; usize::try_from(bytes).unwrap_or_default()];
+        wanted.image(u32::try_from(query.number("at").unwrap_or_default()).unwrap_or(u32::MAX), &image);
+    }
     if let Some(tokens) = query.number("tokens") {
         wanted.max_tokens(u32::try_from(tokens).unwrap_or(u32::MAX));
     }
