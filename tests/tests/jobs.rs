@@ -345,10 +345,10 @@ fn a_plugin_submits_runs_of_itself_and_sees_no_others() {
 fn what_a_plugin_does_with_jobs_is_on_its_tape() {
     let office = Office::new();
     let record = ["plugin", "record", "later", "--tape", "day.tape", "--"];
-    let id = office.product(&[&record[..], &["submit", "say", "x"]].concat());
+    office.product(&[&record[..], &["submit", "say", "x"]].concat());
     let before = office.product(&["batch-queue", "list", "--json"]);
     let replayed = office.product(&["plugin", "replay", "day.tape"]);
-    assert!(replayed.is_empty() || replayed == id, "{replayed}");
+    assert!(replayed.contains("2 calls, as on the tape"), "{replayed}");
     assert_eq!(office.product(&["batch-queue", "list", "--json"]), before, "a replay submits nothing");
 }
 
