@@ -141,6 +141,6 @@ mod tests {
         );
         assert_eq!(command("say", &words(&["a b", "", "it's"])), r"say 'a b' '' 'it'\''s'");
         assert_eq!(short(&"ä".repeat(61)).chars().count(), 63);
-        assert_eq!(short("a\nb"), "a\\nb");
+        assert_eq!(short("a\nb"), "a\\u{a}b");
     }
 }
