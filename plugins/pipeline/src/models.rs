@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use inferno_sdk::Error as HostError;
 use inferno_sdk::inference::{Completion, Finish, Request};
+use inferno_sdk::models::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, Key, key};
@@ -55,9 +56,9 @@ impl Models {
         Self { host, cache, parallel, digests: RefCell::default(), asked: Cell::new(0), known: Cell::new(0) }
     }
 
-    /// Fails if there is no such model, or if it may not be used.
-    pub(crate) fn check(&self, model: &str) -> Result<(), HostError> {
-        self.host.model(model).map(drop)
+    /// What is known of a model. Fails if there is none, or if it may not be used.
+    pub(crate) fn check(&self, model: &str) -> Result<Model, HostError> {
+        self.host.model(model)
     }
 
     /// One answer for each request, in order. An error is one of the cache's file.

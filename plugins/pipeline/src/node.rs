@@ -21,6 +21,8 @@ use crate::record::Record;
 pub(crate) struct Context {
     /// The node's name in the pipeline file.
     pub(crate) node: String,
+    /// How many nodes it takes from.
+    pub(crate) inputs: usize,
     /// The folder of the pipeline file, which paths in it are relative to: see [`Self::path`].
     pub(crate) folder: PathBuf,
     /// A folder for this node's own files, which may not exist yet. It is emptied when a run starts from the beginning.

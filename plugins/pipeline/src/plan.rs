@@ -62,6 +62,7 @@ pub(crate) fn make(file: &File<'_>, around: &Surroundings) -> Result<Plan, Error
 fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made, Error> {
     let context = Context {
         node: node.name.clone(),
+        inputs: node.from.len(),
         folder: around.folder.clone(),
         state: around.state.join(&node.name),
         disk: around.disk.clone(),
@@ -69,11 +70,7 @@ fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made
         models: around.models.clone(),
         watch: around.watch,
     };
-    let work = match node.part {
-        Part::Source => Work::Source((find(SOURCES, node, &context)?.open)(node.fields.clone(), &context)?),
-        Part::Step => Work::Step((find(STEPS, node, &context)?.open)(node.fields.clone(), &context)?),
-        Part::Sink => Work::Sink((find(SINKS, node, &context)?.open)(node.fields.clone(), &context)?),
-    };
+    let work = work(node, &context).map_err(|error| error.at(node.span.clone()))?;
     Ok(Made {
         name: node.name.clone(),
         digest: node.digest(all)?,
@@ -81,6 +78,15 @@ fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made
         retry: node.retry.clone(),
         on_error: node.on_error,
         work,
+    })
+}
+
+fn work(node: &Node<'_>, context: &Context) -> Result<Work, Error> {
+    let fields = node.fields.clone();
+    Ok(match node.part {
+        Part::Source => Work::Source((find(SOURCES, node, context)?.open)(fields, context)?),
+        Part::Step => Work::Step((find(STEPS, node, context)?.open)(fields, context)?),
+        Part::Sink => Work::Sink((find(SINKS, node, context)?.open)(fields, context)?),
     })
 }
 

@@ -73,6 +73,16 @@ pub(crate) fn numbers(count: usize) -> String {
     (0..count).map(|n| format!("{{\"n\":{n}}}\n")).collect()
 }
 
+/// How a model fails at some texts.
+fn trouble(text: &str) -> Result<(), HostError> {
+    match text {
+        "busy" => Err(HostError::new(ErrorKind::Unavailable, "the model is busy")),
+        "too long" => Err(HostError::new(ErrorKind::ContextLength, "the text is too long")),
+        "broken" => Err(HostError::new(ErrorKind::Internal, "the model is broken")),
+        _ => Ok(()),
+    }
+}
+
 /// A host with the plugins below, and a model that repeats its prompt.
 #[derive(Default)]
 pub(crate) struct FakeHost {
@@ -111,6 +121,9 @@ impl Host for FakeHost {
     }
 
     fn model(&self, name: &str) -> Result<Model, HostError> {
+        if name == "nope" {
+            return Err(HostError::new(ErrorKind::NotFound, "there is no model named nope"));
+        }
         Ok(Model {
             name: name.to_owned(),
             format: "echo".to_owned(),
@@ -135,14 +148,17 @@ impl Host for FakeHost {
                 }
             };
             self.prompts.borrow_mut().push(text.clone());
+            trouble(&text)?;
             let (tool_calls, choices) = (Vec::new(), Vec::new());
+            let finish = if request.max_tokens == Some(1) { Finish::Length } else { Finish::Stop };
+            let usage = Usage { output_tokens: 1, ..Usage::default() };
             Ok(Completion {
                 text,
                 tool_calls,
                 choices,
-                finish: Finish::Stop,
+                finish,
                 stopped_by: None,
-                usage: Usage::default(),
+                usage,
             })
         };
         // As they come, which is in no order.
@@ -153,6 +169,7 @@ impl Host for FakeHost {
 
     fn embed(&self, _: &str, texts: Vec<String>) -> Result<Vec<Vec<f32>>, HostError> {
         self.prompts.borrow_mut().extend(texts.iter().cloned());
+        texts.iter().try_for_each(|text| trouble(text))?;
         let vowels = |text: &String| "aeiou".chars().map(|v| text.matches(v).count() as f32).collect();
         Ok(texts.iter().map(vowels).collect())
     }
