@@ -35,6 +35,24 @@ const NEEDS: &[Need] = &[
         present: has_libclang,
     },
     Need {
+        name: "clang",
+        why: "the plugin for pipelines has SQLite in it, which is compiled for WebAssembly",
+        package: "clang",
+        present: || succeeds("clang --version"),
+    },
+    Need {
+        name: "llvm-ar",
+        why: "it packs what clang has compiled for WebAssembly",
+        package: "llvm",
+        present: || succeeds("llvm-ar --version"),
+    },
+    Need {
+        name: "wasi-libc",
+        why: "its headers are what C programs for WebAssembly are compiled with",
+        package: "wasi-libc",
+        present: || Path::new("/usr/include/wasm32-wasi/stdio.h").is_file(),
+    },
+    Need {
         name: "pkg-config",
         why: "build scripts look for system libraries with it",
         package: "pkg-config",

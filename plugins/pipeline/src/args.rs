@@ -39,6 +39,8 @@ pub(crate) enum Verb {
     List(List),
     /// Lists what sources, steps and sinks there are, with their fields
     Steps(Steps),
+    /// Finds the records in an index that are most like a text
+    Search(Search),
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +158,23 @@ pub(crate) struct List {
 pub(crate) struct Steps {
     /// Only this kind or plugin, with all that is known of it
     pub(crate) kind: Option<String>,
+    /// Prints JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// The file that the sink `index` made
+    pub(crate) index: PathBuf,
+    /// What to look for
+    pub(crate) query: String,
+    /// How many records to show
+    #[arg(long, value_name = "K", default_value = "5")]
+    pub(crate) top: NonZero<usize>,
+    /// The model that made the index, if the index does not say so
+    #[arg(long)]
+    pub(crate) model: Option<String>,
     /// Prints JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -24,7 +24,7 @@ mod deliver;
 mod turns;
 
 #[cfg(test)]
-mod faults;
+pub(crate) mod faults;
 #[cfg(test)]
 mod tests;
 

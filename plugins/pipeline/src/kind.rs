@@ -8,10 +8,56 @@ use crate::error::Error;
 use crate::file::table::Table;
 use crate::node::{Context, Sink, Source, Step};
 
+mod aggregate_step;
+mod asking;
+#[cfg(test)]
+mod bench;
+mod cast_step;
+mod chunk_step;
+mod classify_step;
+mod columns;
+mod csv_sink;
+mod csv_source;
+mod database;
+mod dedupe_step;
+mod documents_source;
+mod embed_step;
+#[cfg(test)]
+mod ends;
+mod expression;
+mod files_sink;
+mod filter_step;
+mod frames;
+mod generate_step;
+mod globs;
+mod growing;
+mod html_source;
+pub(crate) mod index;
+mod index_sink;
+mod join_step;
 pub(crate) mod jsonl_sink;
 mod jsonl_source;
+mod limit_step;
 mod lines;
+mod map_step;
+mod markdown_source;
+mod order;
+mod parquet_sink;
+mod parquet_source;
 mod plugin_step;
+mod rename_step;
+mod rest;
+mod sample_step;
+mod seen;
+mod select_step;
+mod sort_step;
+mod sqlite_sink;
+mod sqlite_source;
+mod stdin_source;
+mod tail;
+mod text_source;
+mod validate_step;
+mod window_step;
 
 /// A kind of node.
 pub(crate) trait Kind: Sized + 'static {
@@ -28,13 +74,49 @@ pub(crate) trait Kind: Sized + 'static {
 }
 
 /// The sources.
-pub(crate) const SOURCES: &[Entry<dyn Source>] = &[Entry::source::<jsonl_source::Jsonl>()];
+pub(crate) const SOURCES: &[Entry<dyn Source>] = &[
+    Entry::source::<jsonl_source::Jsonl>(),
+    Entry::source::<csv_source::Csv>(),
+    Entry::source::<parquet_source::Parquet>(),
+    Entry::source::<documents_source::Documents<text_source::Text>>(),
+    Entry::source::<documents_source::Documents<markdown_source::Markdown>>(),
+    Entry::source::<documents_source::Documents<html_source::Html>>(),
+    Entry::source::<sqlite_source::Sqlite>(),
+    Entry::source::<stdin_source::Stdin>(),
+];
 
 /// The steps.
-pub(crate) const STEPS: &[Entry<dyn Step>] = &[Entry::step::<plugin_step::Plugin>()];
+pub(crate) const STEPS: &[Entry<dyn Step>] = &[
+    Entry::step::<map_step::Map>(),
+    Entry::step::<filter_step::Filter>(),
+    Entry::step::<rename_step::Rename>(),
+    Entry::step::<select_step::Select>(),
+    Entry::step::<select_step::DropFields>(),
+    Entry::step::<cast_step::Cast>(),
+    Entry::step::<chunk_step::Chunk>(),
+    Entry::step::<generate_step::Generate>(),
+    Entry::step::<embed_step::Embed>(),
+    Entry::step::<classify_step::Classify>(),
+    Entry::step::<dedupe_step::Dedupe>(),
+    Entry::step::<sort_step::Sort>(),
+    Entry::step::<validate_step::Validate>(),
+    Entry::step::<join_step::Join>(),
+    Entry::step::<aggregate_step::Aggregate>(),
+    Entry::step::<window_step::Window>(),
+    Entry::step::<sample_step::Sample>(),
+    Entry::step::<limit_step::Limit>(),
+    Entry::step::<plugin_step::Plugin>(),
+];
 
 /// The sinks.
-pub(crate) const SINKS: &[Entry<dyn Sink>] = &[Entry::sink::<jsonl_sink::Jsonl>()];
+pub(crate) const SINKS: &[Entry<dyn Sink>] = &[
+    Entry::sink::<jsonl_sink::Jsonl>(),
+    Entry::sink::<csv_sink::Csv>(),
+    Entry::sink::<parquet_sink::Parquet>(),
+    Entry::sink::<files_sink::Files>(),
+    Entry::sink::<sqlite_sink::Sqlite>(),
+    Entry::sink::<index_sink::Index>(),
+];
 
 /// A kind in a list.
 pub(crate) struct Entry<T: ?Sized> {

@@ -12,6 +12,7 @@ mod graph;
 mod list;
 mod new;
 mod run;
+mod search;
 mod status;
 mod steps;
 mod test;
@@ -46,6 +47,7 @@ pub(crate) fn perform(verb: &Verb, tools: &Tools) -> Result<(), Failed> {
         Verb::Status(status) => with(&status.file, |script| status::status(script, status.json)),
         Verb::List(list) => Ok(list::list(list)?),
         Verb::Steps(steps) => Ok(steps::steps(steps, tools)?),
+        Verb::Search(search) => Ok(search::search(search, tools)?),
     }
 }
 

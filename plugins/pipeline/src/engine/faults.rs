@@ -11,7 +11,7 @@ use crate::disk::{Append, Disk, RealDisk};
 
 /// What happens at the chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The process dies before it.
     DiesBefore,
     /// The process dies right after it; of a write, in the middle of it.
@@ -24,7 +24,7 @@ pub(super) enum Fault {
 
 /// The disk.
 #[derive(Clone)]
-pub(super) struct Faulty(Rc<RefCell<State>>);
+pub(crate) struct Faulty(Rc<RefCell<State>>);
 
 struct State {
     fault: Fault,
@@ -36,12 +36,12 @@ struct State {
 }
 
 impl Faulty {
-    pub(super) fn new(fault: Fault, at: usize) -> Self {
+    pub(crate) fn new(fault: Fault, at: usize) -> Self {
         Self(Rc::new(RefCell::new(State { fault, left: at, over: false, durable: BTreeMap::new() })))
     }
 
     /// Whether it came to the chosen operation.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.0.borrow().over
     }
 

@@ -1,17 +1,17 @@
 //! Lines of JSON into a file.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Kind;
-use crate::disk::{Append, Disk, with_ending};
+use super::growing::Growing;
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::node::{Context, Refused, Sink};
 use crate::record::Record;
@@ -23,51 +23,32 @@ pub(crate) struct Config {
     path: String,
 }
 
-pub(crate) struct Jsonl {
-    disk: Rc<dyn Disk>,
-    path: PathBuf,
-    /// Where it is written; the same as `path` where it has to be seen while it grows.
-    partial: PathBuf,
-    file: Option<Box<dyn Append>>,
-}
+pub(crate) struct Jsonl(Growing);
 
 impl Kind for Jsonl {
     const NAME: &'static str = "jsonl";
-    const ABOUT: &'static str = "lines of JSON into a file, one for each record";
+    const ABOUT: &'static str = "lines of JSON into a file, one for each record; exactly once";
     type Config = Config;
 
     fn open(config: Config, context: &Context) -> Result<Self, Error> {
-        let path = context.path(&config.path);
-        let partial = if context.watch { path.clone() } else { with_ending(&path, "partial") };
-        Ok(Self { disk: context.disk.clone(), path, partial, file: None })
+        Ok(Self(Growing::new(&config.path, context)))
     }
 }
 
 impl Jsonl {
     /// One that writes into its file at once.
     pub(crate) fn live(disk: Rc<dyn Disk>, path: PathBuf) -> Self {
-        Self { disk, partial: path.clone(), path, file: None }
-    }
-
-    fn failed(&self, error: &std::io::Error) -> Error {
-        Error::file("write", &self.partial, error)
+        Self(Growing::live(disk, path))
     }
 }
 
 impl Sink for Jsonl {
     fn start(&mut self, mark: Option<&Value>) -> Result<(), Error> {
-        let length = mark.and_then(Value::as_u64).unwrap_or(0);
-        if let Some(folder) = self.partial.parent() {
-            self.disk.create_folder(folder).map_err(|error| self.failed(&error))?;
-        }
-        let file = self.disk.append(&self.partial, length).map_err(|error| self.failed(&error))?;
-        self.file = Some(file);
-        Ok(())
+        self.0.start(mark.and_then(Value::as_u64).unwrap_or(0))
     }
 
     fn write(&mut self, batch: &[Record]) -> Result<Vec<Refused>, Error> {
         let mut refused = Vec::new();
-        let Some(file) = &mut self.file else { return Ok(refused) };
         for (index, record) in batch.iter().enumerate() {
             let text = record.text();
             // What came from outside may be anything, and has to be one line of JSON here.
@@ -79,26 +60,17 @@ impl Sink for Jsonl {
             }
             let line: Cow<'_, str> =
                 if text.contains('\n') { text.replace(['\n', '\r'], " ").into() } else { text };
-            let written = file.write_all(line.as_bytes()).and_then(|()| file.write_all(b"\n"));
-            written.map_err(|error| Error::file("write", &self.partial, &error))?;
+            self.0.write(line.as_bytes())?;
+            self.0.write(b"\n")?;
         }
         Ok(refused)
     }
 
     fn commit(&mut self) -> Result<Value, Error> {
-        let Some(file) = &mut self.file else { return Ok(json!(0)) };
-        let synced = file.sync();
-        synced.map_err(|error| Error::file("write", &self.partial, &error))?;
-        Ok(json!(file.length()))
+        self.0.commit().map(Value::from)
     }
 
     fn publish(&mut self) -> Result<(), Error> {
-        self.file = None;
-        // If it was renamed already, the process died right afterwards.
-        if self.partial != self.path && self.partial.exists() {
-            let renamed = self.disk.rename(&self.partial, &self.path);
-            renamed.map_err(|error| Error::file("write", &self.path, &error))?;
-        }
-        Ok(())
+        self.0.publish()
     }
 }
