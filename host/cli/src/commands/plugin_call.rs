@@ -40,8 +40,11 @@ pub(super) fn play(
         let sandbox = plugins::sandbox(settings, inference.clone(), host::store(settings)?)?;
         installation.load_callees(&sandbox, settings, plugin)?;
         let plugin = installation.load(&sandbox, settings, plugin)?;
-        let caller =
-            Caller { tenant: DEFAULT_TENANT.to_owned(), request_id: format!("call-{}", std::process::id()), background: false };
+        let caller = Caller {
+            tenant: DEFAULT_TENANT.to_owned(),
+            request_id: format!("call-{}", std::process::id()),
+            background: false,
+        };
         let output = roles::play(&plugin, caller, &role, input, Path::new(".")).await;
         inference.shutdown(std::time::Duration::ZERO).await;
         output

@@ -63,8 +63,11 @@ pub(crate) fn record(settings: &Settings, record: &Record, printer: Printer) -> 
 
 /// Runs a plugin as a tape's head says.
 pub(super) async fn run(plugin: &Plugin, head: &TapeHead) -> Result<Value, Failure> {
-    let caller =
-        Caller { tenant: DEFAULT_TENANT.to_owned(), request_id: format!("tape-{}", std::process::id()), background: false };
+    let caller = Caller {
+        tenant: DEFAULT_TENANT.to_owned(),
+        request_id: format!("tape-{}", std::process::id()),
+        background: false,
+    };
     if head.role == COMMAND {
         let status = plugin.command(caller, external::here("", head.arguments.clone())?).await?;
         return Ok(json!({ "status": status }));

@@ -59,8 +59,11 @@ pub(crate) fn test(settings: &Settings, test: &Test, printer: Printer) -> Outcom
         let sandbox =
             plugins::sandbox(settings, inference.clone(), Store::in_memory().map_err(Failure::new)?)?;
         let plugin = sandbox.load(package.clone(), &grants, Setup::default())?;
-        let caller =
-            Caller { tenant: DEFAULT_TENANT.to_owned(), request_id: format!("test-{}", std::process::id()), background: false };
+        let caller = Caller {
+            tenant: DEFAULT_TENANT.to_owned(),
+            request_id: format!("test-{}", std::process::id()),
+            background: false,
+        };
         let report = contract::check(&plugin, &caller, &cases).await;
         inference.shutdown(std::time::Duration::ZERO).await;
         Ok::<_, Failure>(report)
