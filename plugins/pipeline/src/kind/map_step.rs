@@ -63,6 +63,6 @@ mod tests {
         assert_eq!(out[2]["rejected"], "the field `n`: there is no field `n`");
         let mut map: Map = bench.open("fields = { n = '1' }").unwrap();
         assert_eq!(bench.pass(&mut map, [json!(7)])[0]["rejected"], "it has no fields: it is a number");
-        assert_eq!(bench.error::<Map>("fields = { n = '1 +' }").span, Some(16..21));
+        assert_eq!(bench.error::<Map>("fields = { n = '1 +' }").span, Some(18..19));
     }
 }

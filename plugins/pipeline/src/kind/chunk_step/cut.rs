@@ -54,7 +54,7 @@ impl Cut {
         mut measure: impl FnMut(usize) -> Result<usize, E>,
     ) -> Result<usize, E> {
         let (mut fits, mut too_long) = (from + 1, end + 1);
-        let mut guess = from + usual;
+        let mut guess = from.saturating_add(usual);
         for attempt in 0.. {
             if too_long - fits <= 1 {
                 break;
@@ -65,12 +65,12 @@ impl Cut {
                 too_long = to;
             } else {
                 fits = to;
-                if got * 16 >= self.size * self.full && self.full < 16 {
+                if self.full < 16 && got.saturating_mul(16) >= self.size.saturating_mul(self.full) {
                     break;
                 }
             }
             guess = match attempt {
-                0..4 => from + (to - from) * self.size / got.max(1),
+                0..4 => from.saturating_add(share(to - from, self.size, got.max(1))),
                 _ => fits + (too_long - fits) / 2,
             };
         }
@@ -97,6 +97,11 @@ impl Cut {
         }
         Ok(fits)
     }
+}
+
+/// How many words there would be in `size`, if there are so many in `got`.
+fn share(words: usize, size: usize, got: usize) -> usize {
+    usize::try_from(words as u64 * size as u64 / got as u64).unwrap_or(usize::MAX)
 }
 
 /// The words of a text; those that are too long in pieces.
