@@ -1,10 +1,10 @@
 //! The same chat with the same images, here and through llama.cpp's own helpers. A binary of its own, since a process
 //! starts llama.cpp once.
 
-#[cfg(test)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 #[path = "gguf/eyes.rs"]
 mod eyes;
-#[cfg(test)]
 #[path = "gguf/gguf_file.rs"]
 mod gguf_file;
 
