@@ -283,7 +283,7 @@ fn a_query_is_read_in_the_order_of_its_key() {
 
 #[test]
 fn an_index_has_each_vector_once() {
-    let lines: String = (1..9).map(|n| format!("{{\"n\":{n},\"embedding\":[{n},1]}}\n")).collect();
+    let lines: String = (1..9).map(|n| format!("{{\"n\":{n},\"vector\":[{n},1]}}\n")).collect();
     let toml = pipeline("use = \"jsonl\"\npath = \"in.jsonl\"", "use = \"index\"\npath = \"i.index\"");
     survives(&[("in.jsonl", &lines)], &toml, |kit| fs::read(kit.path("i.index")).unwrap());
 }

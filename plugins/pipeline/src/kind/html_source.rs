@@ -25,6 +25,13 @@ pub(crate) struct Config {
     /// Elements that are left out with all that is in them.
     #[serde(default = "noise")]
     skip: Vec<String>,
+    /// Whether, of pages with the element `main`, only what is in it is taken.
+    #[serde(default = "yes")]
+    main: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn noise() -> Vec<String> {
@@ -50,7 +57,23 @@ const DEEPEST: usize = 300;
 /// The text as Markdown, so that headings, lists and code are still to be seen.
 pub(crate) struct Html {
     converter: HtmlToMarkdown,
-    title: Arc<Mutex<Option<String>>>,
+    title: Found,
+    main: Found,
+    only_main: bool,
+}
+
+/// What was in an element.
+#[derive(Clone, Default)]
+struct Found(Arc<Mutex<Option<String>>>);
+
+impl Found {
+    fn note(&self, text: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text.trim().to_owned());
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Form for Html {
@@ -58,21 +81,26 @@ impl Form for Html {
     const ABOUT: &'static str = "HTML files, one record each: `path`, `title` and `text`, which is Markdown";
     type Config = Config;
 
-    fn open(Config { files, max_size, skip }: Config) -> Result<(What, Self), Error> {
-        let title = Arc::new(Mutex::new(None));
-        let found = title.clone();
-        let note = move |handlers: &dyn Handlers, element: Element<'_>| {
-            let text = handlers.walk_children(element.node).content;
-            found.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text.trim().to_owned());
+    fn open(Config { files, max_size, skip, main: only_main }: Config) -> Result<(What, Self), Error> {
+        let (title, main) = (Found::default(), Found::default());
+        let (found_title, found_main) = (title.clone(), main.clone());
+        let note_title = move |handlers: &dyn Handlers, element: Element<'_>| {
+            found_title.note(&handlers.walk_children(element.node).content);
             None
+        };
+        let note_main = move |handlers: &dyn Handlers, element: Element<'_>| {
+            let result = handlers.walk_children(element.node);
+            found_main.note(&result.content);
+            Some(result)
         };
         let left_out = skip.iter().map(String::as_str).chain(NEVER).collect();
         let converter = HtmlToMarkdown::builder()
             .options(Options { link_style: LinkStyle::Inlined, ..Options::default() })
             .skip_tags(left_out)
-            .add_handler(vec!["title"], note)
+            .add_handler(vec!["title"], note_title)
+            .add_handler(vec!["main"], note_main)
             .build();
-        Ok((What { files, max_size }, Self { converter, title }))
+        Ok((What { files, max_size }, Self { converter, title, main, only_main }))
     }
 
     fn read(&self, name: &str, text: String) -> Result<Value, String> {
@@ -84,7 +112,8 @@ impl Form for Html {
             return Err(format!("its elements are in more than {DEEPEST} others"));
         }
         let markdown = self.converter.tree_to_markdown(&tree);
-        let title = self.title.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (title, main) = (self.title.take(), self.main.take());
+        let markdown = main.filter(|main| self.only_main && !main.is_empty()).unwrap_or(markdown);
         Ok(json!({ "path": name, "title": title, "text": markdown }))
     }
 }
@@ -124,7 +153,8 @@ mod tests {
 
     #[test]
     fn what_is_read_by_people_stays() {
-        let config = Config { files: Spanned::new(0..0, String::new()), max_size: 0, skip: noise() };
+        let config =
+            Config { files: Spanned::new(0..0, String::new()), max_size: 0, skip: noise(), main: true };
         let (_, html) = Html::open(config).unwrap();
         let page = "<!doctype html><html><head><title> A &amp; B </title><style>p{}</style></head><body>\
             <nav><a href=x>menu</a></nav><h1>Head</h1><p>One <b>two</b>.<script>no()</script>\
@@ -135,6 +165,8 @@ mod tests {
         assert!(text.starts_with("# Head\n\nOne **two**."), "{text}");
         assert!(text.contains("item") && text.contains("fn x() {}") && text.ends_with("unclosed"), "{text}");
         assert!(!text.contains("menu") && !text.contains("no()") && !text.contains("A & B"), "{text}");
+        let framed = "<h1>Site</h1><main><h1>Head</h1><p>One</main><p>Imprint";
+        assert_eq!(html.read("b.html", framed.to_owned()).unwrap()["text"], "# Head\n\nOne");
         let deep = "<div>".repeat(1000);
         assert_eq!(html.read("b.html", deep), Err("its elements are in more than 300 others".to_owned()));
         let tangled = "<b>".repeat(100_000);

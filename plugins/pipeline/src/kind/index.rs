@@ -115,6 +115,10 @@ impl Index {
         file.by_ref().take(LONGEST_HEAD).read_until(b'\n', &mut line).map_err(failed)?;
         let head = serde_json::from_slice::<Head>(&line).ok().filter(|head| head.inferno_index == VERSION);
         let shown = path.display().to_string();
+        if line.is_empty() {
+            return Err(Error::new(format!("{shown} is empty: no record had a vector"))
+                .hint("the dead letters of its pipeline say why"));
+        }
         let head = head.filter(|head| (1..=MOST_DIMENSIONS).contains(&head.dimensions)).ok_or_else(|| {
             Error::new(format!("{shown} is no index")).hint("make one with the sink `index`")
         })?;
@@ -231,6 +235,8 @@ mod tests {
             let error = Index::open(&path).unwrap().search(&[1.0, 0.0], 5).unwrap_err();
             assert!(error.message.starts_with("cannot search in "), "{error}");
         }
+        std::fs::write(&path, "").unwrap();
+        assert!(Index::open(&path).err().unwrap().message.contains("is empty"));
         std::fs::write(&path, "{\"inferno_index\":2,\"dimensions\":2,\"model\":null}\n").unwrap();
         assert!(Index::open(&path).err().unwrap().message.ends_with("is no index"));
     }

@@ -18,7 +18,7 @@ pub(crate) struct Config {
     /// The file. While the run is under way it is called so with `.partial` at its end.
     path: String,
     /// The field with the vector, as the step `embed` makes it.
-    #[serde(default = "embedding")]
+    #[serde(default = "vector_field")]
     field: String,
     /// The fields that are kept beside it; without it, all others.
     #[serde(default)]
@@ -28,8 +28,8 @@ pub(crate) struct Config {
     model: Option<String>,
 }
 
-fn embedding() -> String {
-    "embedding".to_owned()
+fn vector_field() -> String {
+    "vector".to_owned()
 }
 
 pub(crate) struct Index {

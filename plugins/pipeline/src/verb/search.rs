@@ -66,8 +66,8 @@ mod tests {
     fn the_records_most_like_the_query_are_found() {
         let kit = Kit::new(&[(
             "in.jsonl",
-            "{\"text\":\"banana\",\"embedding\":[3,0,0,0,0]}\n{\"text\":\"tree\",\"embedding\":[0,2,0,0,0]}\n\
-             {\"text\":\"bean\",\"embedding\":[1,1,0,0,0]}\n{\"text\":\"odd\",\"embedding\":[1]}\n{\"text\":\"none\"}\n",
+            "{\"text\":\"banana\",\"vector\":[3,0,0,0,0]}\n{\"text\":\"tree\",\"vector\":[0,2,0,0,0]}\n\
+             {\"text\":\"bean\",\"vector\":[1,1,0,0,0]}\n{\"text\":\"odd\",\"vector\":[1]}\n{\"text\":\"none\"}\n",
         )]);
         kit.run(INDEXED).unwrap();
         assert_eq!(kit.lines("p.dead.jsonl").len(), 2);
