@@ -67,6 +67,31 @@ const checks = {
     assert.deepEqual(JSON.parse(final.output.find((item) => item.type === "function_call").arguments), { city: "Paris" });
   },
 
+  async "a batch is uploaded, worked on and read"() {
+    const line = (number) => {
+      const body = { model: ECHO, input: `say ${number}` };
+      return JSON.stringify({ custom_id: `r${number}`, method: "POST", url: "/v1/responses", body });
+    };
+    const input = await OpenAI.toFile(Buffer.from([1, 2].map(line).join("\n")), "in.jsonl");
+    const file = await client.files.create({ file: input, purpose: "batch" });
+    assert.deepEqual([file.purpose, file.filename], ["batch", "in.jsonl"]);
+    const order = { input_file_id: file.id, endpoint: "/v1/responses", completion_window: "24h" };
+    let batch = await client.batches.create(order);
+    const deadline = Date.now() + 60_000;
+    while (!["completed", "failed"].includes(batch.status) && Date.now() < deadline) {
+      await new Promise((done) => setTimeout(done, 50));
+      batch = await client.batches.retrieve(batch.id);
+    }
+    assert.deepEqual([batch.status, batch.request_counts], ["completed", { total: 2, completed: 2, failed: 0 }]);
+    const text = await (await client.files.content(batch.output_file_id)).text();
+    const answers = text.trim().split("\n").map((line) => JSON.parse(line));
+    const said = answers.map((answer) => [answer.custom_id, answer.response.body.output[0].content[0].text]);
+    assert.deepEqual(Object.fromEntries(said), { r1: "say 1", r2: "say 2" });
+    await refused(OpenAI.BadRequestError, 400, client.batches.cancel(batch.id));
+    assert.ok((await client.files.delete(file.id)).deleted);
+    await refused(OpenAI.NotFoundError, 404, client.files.retrieve(file.id));
+  },
+
   async "what the model lacks is said"() {
     const picture = { type: "image_url", image_url: { url: "data:image/png;base64,AA==" } };
     const messages = [{ role: "user", content: [picture] }];

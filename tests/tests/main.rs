@@ -5,6 +5,7 @@
 mod backends;
 mod bad_models;
 mod bad_requests;
+mod batches;
 mod clients;
 mod commands;
 mod conversations;

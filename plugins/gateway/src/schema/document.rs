@@ -120,7 +120,8 @@ impl Schemas {
             }
             Output::JsonOrEvents(object, event) => {
                 let event = self.kind(event);
-                let events = json!({"schema": {"type": "string"}, "x-event": event});
+                // A schema of this media type would be one of the whole stream.
+                let events = json!({"x-event": event});
                 json!({
                     "description": "The answer: whole, or as server-sent events where `stream` is true",
                     "content": {
