@@ -195,6 +195,13 @@ impl Capabilities {
         lines
     }
 
+    /// These as a grant of all that needs no more from the user: which folders `files` means is for them to say, and
+    /// reasons are the manifest's.
+    pub(crate) fn as_given(&self) -> Self {
+        let workdir = self.workdir.as_ref().map(|asked| WorkdirUse { access: asked.access, why: None });
+        Self { workdir, files: Vec::new(), ..self.clone() }
+    }
+
     /// Finds what the types alone let through.
     pub(crate) fn check(&self, half: Half) -> Result<(), String> {
         for (index, file) in self.files.iter().enumerate() {
@@ -345,6 +352,15 @@ plugins = ["acme-*"]
         all.check(Half::Ask).unwrap();
         assert_eq!(all.to_toml(), ALL);
         assert_eq!(Capabilities::default().to_toml(), "");
+    }
+
+    #[test]
+    fn what_is_given_unasked_makes_a_grant() {
+        let all: Capabilities = toml::from_str(ALL).unwrap();
+        let given = all.as_given();
+        given.check(Half::Grant).unwrap();
+        assert_eq!(given.to_toml().lines().count(), ALL.lines().count() - 1, "all but the folders");
+        assert!(given.to_toml().contains("\nworkdir = { access = \"write\" }\n"));
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Grants {
                 Granted { source: Source::Entry, tenant: entry.tenant.clone(), given: entry.given() }
             }
             None if *origin == Origin::Bundled => {
-                Granted { source: Source::BuiltIn, tenant: None, given: asked.clone() }
+                Granted { source: Source::BuiltIn, tenant: None, given: asked.as_given() }
             }
             None => {
                 let special = tenant.and_then(|tenant| self.entries_of(plugin, Some(tenant)).next());

@@ -111,7 +111,8 @@ fn no_two_plugins_have_one_verb_and_none_has_one_of_the_programs() {
         let expect = format!("the plugins `acme` and `{name}` both want to be the command `two`");
         assert!(refusal.contains(&expect), "{refusal}");
     }
-    assert!(!user.call(["plugin", "list"]).product().contains("other"), "nothing was installed");
+    let refusal = user.call(["plugin", "info", "other"]).refusal(1);
+    assert!(refusal.contains("no plugin is called `other`"), "nothing was installed: {refusal}");
 
     // A folder is there without being installed: then only the verb is not.
     let other = folder(&user, "two", "1.0.0", "kv = true");

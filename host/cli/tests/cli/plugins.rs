@@ -33,7 +33,7 @@ fn the_bundled_gateway_is_a_plugin_like_any_other() {
     let plugins = user.call(["plugin", "list", "--json"]).json();
     let names: Vec<&str> =
         plugins.as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["anthropic", "gateway", "ollama"]);
+    assert_eq!(names, ["anthropic", "gateway", "ollama", "pipeline"]);
     let gateway = &plugins[1];
     let mut keys: Vec<&str> = gateway.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
@@ -55,15 +55,19 @@ fn the_bundled_gateway_is_a_plugin_like_any_other() {
     );
     assert_eq!(
         (&gateway["name"], &gateway["roles"], &gateway["granted_by"]),
-        (&json!("gateway"), &json!(["http"]), &json!("built-in"))
+        (&json!("gateway"), &json!(["http", "command"]), &json!("built-in"))
     );
-    let info = user.call(["plugin", "info", "gateway", "--json"]).json();
+    let mut info = user.call(["plugin", "info", "gateway", "--json"]).json();
+    // The reason for this one stands beside it, and a grant has none.
+    info["asks"]["workdir"].as_object_mut().unwrap().remove("why").unwrap();
     assert_eq!(info["asks"], info["granted"]);
-    assert_eq!(info["mounts"][0], "/v1");
+    assert_eq!((&info["mounts"][0], &info["verbs"]), (&json!("/v1"), &json!(["batch"])));
     assert!(user.call(["plugin", "info", "gateway"]).product().contains("inference = { models = [\"*\"] }"));
     assert!(user.call(["plugin", "info", "gatway"]).refusal(1).contains("did you mean `gateway`?"));
     let refusal = user.call(["gateway"]).refusal(2);
-    assert!(refusal.contains("the plugin `gateway` is no command; it plays: http"), "{refusal}");
+    assert!(refusal.contains("it is called as `inferno batch`"), "{refusal}");
+    let refusal = user.call(["anthropic"]).refusal(2);
+    assert!(refusal.contains("the plugin `anthropic` is no command; it plays: http"), "{refusal}");
 }
 
 #[test]
