@@ -2,6 +2,7 @@
 //!
 //! A name is a field. `record` is the whole record and `record_id` its id, unless it has fields of these names.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use minijinja::value::Serde;
@@ -40,9 +41,9 @@ impl Expression {
         let source = text.get_ref();
         let compiled = ENVIRONMENT.compile_expression_owned(source.clone());
         let compiled = compiled.map_err(|error| misspelt("expression", text, &error))?;
-        let names = Names(compiled.undeclared_variables(false).into_iter().collect());
+        let names = Names::of(source, compiled.undeclared_variables(false));
         let is_field =
-            matches!(names.0.as_slice(), [name] if name == source && !SPECIAL.contains(&name.as_str()));
+            matches!(names.fields.as_slice(), [name] if name == source && !SPECIAL.contains(&name.as_str()));
         Ok(Self { compiled, names, field: is_field.then(|| source.clone()) })
     }
 
@@ -96,7 +97,7 @@ impl Template {
         let source = text.get_ref().clone();
         environment.add_template_owned(NAME, source).map_err(|error| misspelt("template", text, &error))?;
         let template = environment.get_template(NAME).map_err(|error| misspelt("template", text, &error))?;
-        let names = Names(template.undeclared_variables(false).into_iter().collect());
+        let names = Names::of(text.get_ref(), template.undeclared_variables(false));
         Ok(Self { environment, names })
     }
 
@@ -115,9 +116,21 @@ impl Template {
 const SPECIAL: [&str; 2] = ["record", "record_id"];
 
 /// The names that something refers to; nothing else of a record is looked at.
-struct Names(Vec<String>);
+struct Names {
+    fields: Vec<String>,
+    /// All words: `minijinja` overlooks names of which a slice is taken.
+    words: BTreeSet<String>,
+}
 
 impl Names {
+    fn of(source: &str, fields: HashSet<String>) -> Self {
+        let mut fields: Vec<_> = fields.into_iter().collect();
+        fields.sort_unstable();
+        let words = source.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let words = words.filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        Self { fields, words }
+    }
+
     fn context(&self, record: &mut Record) -> Result<Value, String> {
         record.value()?;
         let id = record.id.clone();
@@ -128,7 +141,7 @@ impl Names {
             (None, "record_id") => Some((name.clone(), Value::from(id.as_str()))),
             (None, _) => None,
         };
-        Ok(Value::from_pairs(self.0.iter().filter_map(value)))
+        Ok(Value::from_pairs(self.words.iter().filter_map(value)))
     }
 
     /// What to say about fields that are not there.
@@ -138,9 +151,8 @@ impl Names {
                 || SPECIAL.contains(&name)
                 || ENVIRONMENT.globals().any(|(n, _)| n == name)
         };
-        let mut missing: Vec<_> =
-            self.0.iter().filter(|name| !known(name)).map(|n| format!("`{n}`")).collect();
-        missing.sort_unstable();
+        let missing = self.fields.iter().filter(|name| !known(name));
+        let missing: Vec<_> = missing.map(|name| format!("`{name}`")).collect();
         match missing.len() {
             0 => None,
             1 => Some(format!("there is no field {}", missing[0])),
@@ -201,6 +213,8 @@ mod tests {
         assert_eq!(eval("record_id"), Ok(json!("in:7")));
         assert_eq!(eval("{'b': n, 'a': [text]}"), Ok(json!({ "b": 3, "a": ["a b"] })));
         assert_eq!(eval("z"), Ok(json!(null)));
+        assert_eq!(eval("text[:1]"), Ok(json!("a")));
+        assert_eq!(eval("(text ~ n)[1:] | length"), Ok(json!(3)));
         assert_eq!(eval("nope | default(1)"), Ok(json!(1)));
     }
 
