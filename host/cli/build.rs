@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The folders in `plugins/` whose plugins the binary carries. Their packages are called `inferno-plugin-NAME`.
-const BUNDLED: [&str; 3] = ["anthropic", "gateway", "ollama"];
+const BUNDLED: [&str; 4] = ["anthropic", "gateway", "ollama", "pipeline"];
 
 /// Variables of the outer build that would change the inner one: they describe the host's target or the host's
 /// flags (`-C target-cpu=native` breaks a wasm build), or wrap the compiler for a purpose (clippy, coverage)

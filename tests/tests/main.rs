@@ -15,6 +15,7 @@ mod jobs;
 mod lifecycle;
 mod load;
 mod observed;
+mod pipeline;
 mod plugins;
 mod quick_start;
 mod responses;
