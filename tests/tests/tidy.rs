@@ -48,7 +48,7 @@ const PRIVATE: &[(&str, &[&str])] = &[
     ("wasmtime-wasi-http", &["inferno-sandbox"]),
     ("llama-cpp-2", &["inferno-backend-gguf", "inferno-bench"]),
     ("llama-cpp-sys-2", &["inferno-backend-gguf"]),
-    ("rusqlite", &["inferno-store"]),
+    ("rusqlite", &["inferno-plugin-pipeline", "inferno-store"]),
     ("libloading", &["inferno-backend"]),
     ("hyper", &["inferno-sandbox", "inferno-server", "inferno-bench", "inferno-tests"]),
 ];
