@@ -183,6 +183,13 @@ fn what_cannot_be_seen_is_refused_and_the_model_lives_on() {
     refused("blind", &url(&picture(3)), "has no vision: it takes text only");
     assert_eq!(text(&answered(&server, &chat("seer", &url(&picture(3))))), before);
     assert_eq!(worker(), pid, "the same process: {}", server.said());
+    let report = server.get("/inferno/ps").json();
+    let estimated = |name: &str| {
+        let loaded = report["models"].as_array().unwrap().iter().find(|model| model["name"] == name).unwrap();
+        loaded["estimated"].as_u64().unwrap()
+    };
+    let eye = fs::metadata(context.models().join("seer/mmproj-f32.gguf")).unwrap().len();
+    assert!(estimated("seer/seer") >= estimated("blind/blind") + eye, "{report}");
 
     let images = json!([base64(&picture(3))]);
     let asked = json!([{"role": "user", "content": "?", "images": images}]);

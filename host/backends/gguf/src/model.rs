@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::prompt::Prompts;
 use crate::saved::Saved;
 use crate::tokens::Replies;
-use crate::vision::Vision;
+use crate::vision::{COUNTING, Vision};
 
 /// A model of this backend.
 pub(crate) struct GgufModel {
@@ -127,7 +127,7 @@ impl GgufModel {
         if !self.facts.generates {
             return Err(writes_nothing());
         }
-        let prompt = self.prompts.prompt(request, u32::MAX, self.vision.as_mut())?;
+        let prompt = self.prompts.prompt(request, COUNTING, self.vision.as_mut())?;
         self.replies.count(id, &prompt.tokens);
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Prompts {
                     Error::invalid("the model has no vision: no projector came with it")
                         .hint("leave the images out, or choose a model that sees")
                 })?;
-                let pictures = vision.look(&request.images)?;
+                let pictures = vision.look(&request.images, room)?;
                 let prompt = self.seen(messages, tools, pictures, room)?;
                 images = prompt.images;
                 prompt.tokens

@@ -17,6 +17,7 @@ use llama_cpp_2::mtmd::{
 use llama_cpp_2::token::LlamaToken;
 use sha2::{Digest, Sha256};
 
+use crate::bound::too_long;
 use crate::load::reason;
 use crate::native::{self, Context};
 use crate::picture;
@@ -29,6 +30,8 @@ const REMEMBERED: usize = 4096;
 const FIRST: i32 = -2;
 /// Tokens that one piece of an image may have where they all look at one another, which only those of one decode can.
 const MOST_AT_ONCE: u32 = 2048;
+/// The room of prompts that are not going to be read.
+pub(crate) const COUNTING: u32 = u32::MAX;
 
 /// The eye of a model.
 pub(crate) struct Vision {
@@ -75,15 +78,29 @@ impl Vision {
         self.projector.decode_use_non_causal().then_some(MOST_AT_ONCE)
     }
 
-    /// Prepares the images of a request.
-    pub(crate) fn look(&mut self, images: &[Image]) -> Result<Vec<Picture>, Error> {
+    /// Prepares the images of a request, as long as there is room for what they make; [`COUNTING`] keeps their tokens
+    /// only.
+    pub(crate) fn look(&mut self, images: &[Image], room: u32) -> Result<Vec<Picture>, Error> {
         if images.len() > MOST_IMAGES {
             let count = images.len();
             return Err(Error::invalid(format!(
                 "there are {count} images, but a request can have at most {MOST_IMAGES}"
             )));
         }
-        (1..).zip(images).map(|(number, image)| self.prepare(number, image)).collect()
+        let mut pictures = Vec::with_capacity(images.len());
+        let mut tokens = 0;
+        for (number, image) in (1..).zip(images) {
+            let mut picture = self.prepare(number, image)?;
+            tokens += picture.tokens.len();
+            // Each takes many times the memory of its file.
+            if room == COUNTING {
+                picture.chunks = None;
+            } else if tokens >= room as usize {
+                return Err(too_long(&format!("at least {tokens}"), room));
+            }
+            pictures.push(picture);
+        }
+        Ok(pictures)
     }
 
     fn prepare(&mut self, number: usize, Image(bytes): &Image) -> Result<Picture, Error> {
@@ -113,7 +130,8 @@ impl Vision {
                 }
             }
         }
-        Ok(Picture { positions: chunks.total_positions().unsigned_abs() as usize, tokens, firm, chunks })
+        let positions = chunks.total_positions().unsigned_abs() as usize;
+        Ok(Picture { chunks: Some(chunks), tokens, positions, firm })
     }
 
     /// Has the model read an image, behind so many positions of a sequence. What the sequence holds after a failure
@@ -126,7 +144,8 @@ impl Vision {
         behind: i32,
     ) -> Result<(), Error> {
         let most = i32::try_from(context.n_ubatch()).unwrap_or(i32::MAX);
-        let chunks = &picture.chunks;
+        let chunks = picture.chunks.as_ref();
+        let chunks = chunks.ok_or_else(|| Error::internal("an image was counted that is to be read"))?;
         let (read, log) = native::collect_errors(|| {
             chunks.eval_chunks(&mut self.projector, context, behind, sequence, most, false)
         });
@@ -143,7 +162,8 @@ impl Vision {
 /// An image that is ready to be read.
 #[derive(Debug)]
 pub(crate) struct Picture {
-    chunks: MtmdInputChunks,
+    /// Absent where it is only counted.
+    chunks: Option<MtmdInputChunks>,
     /// What stands for it among the tokens of a prompt, with the tokens that enclose it.
     pub(crate) tokens: Vec<LlamaToken>,
     /// How far it moves what comes behind it. Models whose positions have several dimensions count fewer than tokens.
@@ -216,7 +236,7 @@ mod tests {
 
     fn placed(at: usize, tokens: usize, positions: usize, firm: bool) -> Placed {
         let tokens = vec![LlamaToken(FIRST); tokens];
-        Placed { at, picture: Picture { chunks: MtmdInputChunks::new(), tokens, positions, firm } }
+        Placed { at, picture: Picture { chunks: None, tokens, positions, firm } }
     }
 
     #[test]

@@ -106,7 +106,13 @@ fn images_count_as_what_they_take() {
         let many = vec![&one[..]; 64];
         let error = model.submit(9, Work::Generate(seen(&"@".repeat(64), &many)));
         match expected * 64 > 1024 - plain {
-            true => assert_eq!(error.unwrap_err().kind, ErrorKind::ContextLength, "{kind}"),
+            true => {
+                let error = error.unwrap_err();
+                assert_eq!(error.kind, ErrorKind::ContextLength, "{kind}");
+                assert!(error.message.contains("has at least 10"), "no more were looked at: {error}");
+                let counted = run_all(&mut *model, vec![Work::Count(seen(&"@".repeat(64), &many))]).remove(0);
+                assert!(counted.prompt_tokens.unwrap() > expected * 64, "{kind}");
+            }
             false => assert_eq!(error, Ok(()), "{kind}"),
         }
     }
