@@ -118,7 +118,7 @@ fn a_plugin_that_asks_for_nothing_gets_nothing_whatever_it_imports() {
         .iter()
         .filter_map(|warning| warning["text"].as_str())
         .collect();
-    for key in ["inference", "models", "model_control", "kv", "jobs", "http", "secrets", "quota", "plugins"] {
+    for key in ["inference", "models", "model_control", "kv", "http", "secrets", "quota", "plugins"] {
         let warning = format!("does not ask for {key}: such calls will be denied");
         assert!(warned.iter().any(|text| text.contains(&warning)), "{key}: {warned:?}");
     }
