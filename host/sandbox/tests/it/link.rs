@@ -67,9 +67,9 @@ async fn a_role_that_the_component_does_not_play() {
         "plugin \"odd\" names [roles.http] in its plugin.toml, for which its component must export wasi:http/handler@0.3.0 or wasi:http/incoming-handler of WASI 0.2; it exports wasi:cli/run@0.2.0"
     );
     let error = refused(guest(PROXY), COMMAND);
-    assert!(error.to_string().ends_with(
-        "must export wasi:cli/run of WASI 0.2 or 0.3; it exports wasi:http/incoming-handler@0.2.4"
-    ));
+    // Of which version is for the crate to say that the guest was built with.
+    let expect = "must export wasi:cli/run of WASI 0.2 or 0.3; it exports wasi:http/incoming-handler@0.2.";
+    assert!(error.to_string().contains(expect), "{error}");
 }
 
 #[tokio::test]
