@@ -38,6 +38,7 @@ fn models_are_listed_with_the_demo_model_and_problems_apart() {
             "path",
             "quantization",
             "size",
+            "vision",
         ]
     );
     assert_eq!((&storyteller["format"], &storyteller["architecture"]), (&"gguf".into(), &"llama".into()));
