@@ -191,15 +191,6 @@ pub(crate) struct Refused {
     pub(crate) retry: bool,
 }
 
-/// What a sink promises for the case that the process dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Guarantee {
-    /// Each record is there once.
-    ExactlyOnce,
-    /// Each record is there, some of them perhaps twice; for people, why.
-    AtLeastOnce(&'static str),
-}
-
 /// Where records go.
 pub(crate) trait Sink {
     /// Goes back to a place that [`Self::commit`] gave in an earlier run, and undoes what was written behind it; `None` is
@@ -217,10 +208,5 @@ pub(crate) trait Sink {
     /// everything is written, and once more if the process dies in it: then what is done already is fine.
     fn publish(&mut self) -> Result<(), Error> {
         Ok(())
-    }
-
-    /// What it promises.
-    fn guarantee(&self) -> Guarantee {
-        Guarantee::ExactlyOnce
     }
 }

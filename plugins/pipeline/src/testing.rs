@@ -152,14 +152,7 @@ impl Host for FakeHost {
             let (tool_calls, choices) = (Vec::new(), Vec::new());
             let finish = if request.max_tokens == Some(1) { Finish::Length } else { Finish::Stop };
             let usage = Usage { output_tokens: 1, ..Usage::default() };
-            Ok(Completion {
-                text,
-                tool_calls,
-                choices,
-                finish,
-                stopped_by: None,
-                usage,
-            })
+            Ok(Completion { text, tool_calls, choices, finish, stopped_by: None, usage })
         };
         // As they come, which is in no order.
         for (number, request) in requests.into_iter().enumerate().rev() {

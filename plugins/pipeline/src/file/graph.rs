@@ -46,7 +46,7 @@ fn origins(named: &[Named<'_>], at: usize) -> Result<Vec<usize>, Error> {
             .at(from.span())),
         (_, Some(from)) => find(named, at, from),
         (part, None) => {
-            let before = of(Part::Step).filter(|step| part == Part::Sink || *step < at).last();
+            let before = of(Part::Step).rfind(|step| part == Part::Sink || *step < at);
             Ok(before.map_or_else(|| of(Part::Source).collect(), |step| vec![step]))
         }
     }

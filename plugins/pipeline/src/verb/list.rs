@@ -1,6 +1,6 @@
 //! `inferno pipeline list`: the pipelines in a folder.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(super) fn list(list: &List) -> Result<(), Error> {
     }
     found.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
     found.sort();
-    let pipelines: Vec<Value> = found.iter().filter_map(described).collect();
+    let pipelines: Vec<Value> = found.iter().filter_map(|path| described(path)).collect();
     if list.json {
         return print_json(&json!(pipelines));
     }
@@ -31,7 +31,7 @@ pub(super) fn list(list: &List) -> Result<(), Error> {
 }
 
 /// A file that looks like a pipeline, which other TOML files do not.
-fn described(path: &PathBuf) -> Option<Value> {
+fn described(path: &Path) -> Option<Value> {
     let script = Script::read(path).ok()?;
     let text: toml::Table = script.text.parse().ok()?;
     if !text.contains_key("source") || !text.contains_key("sink") {
