@@ -3,7 +3,7 @@
 
 mod walk;
 
-use inferno_tests::within;
+use inferno_tests::{build, within};
 use serde_json::{Value, json};
 
 use walk::{Author, User};
@@ -139,4 +139,18 @@ fn in_python() {
     let input = json!({ "items": [{ "id": "1", "data": { "text": "a small fox" } }] });
     let seen = |output: &Value| output["outcomes"][0]["emit"][0]["data"]["seen"].as_u64();
     live(&author, &User::of(&author, input, seen), || (), |_| ());
+}
+
+/// What the documentation has people type, and what they see in the end.
+#[test]
+fn a_step_of_ones_own_in_a_pipeline() {
+    let page = std::fs::read_to_string(build::root().join("docs/src/pipeline-steps.md")).unwrap();
+    let (_, walk) = page.split_once("## A step of your own").expect("the section");
+    let (_, walk) = walk.split_once("```console\n").expect("what to type");
+    let (walk, _) = walk.split_once("```").expect("its end");
+    let (typed, seen): (Vec<_>, Vec<_>) = walk.lines().partition(|line| line.starts_with("$ "));
+    assert!(typed.len() < 10, "{typed:?}");
+    let author = Author::with_nothing("word-count");
+    let said = typed.iter().map(|line| author.types_line(line.trim_start_matches("$ "))).last();
+    assert_eq!(said.unwrap().lines().collect::<Vec<_>>(), seen);
 }

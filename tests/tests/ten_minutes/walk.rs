@@ -28,12 +28,33 @@ pub(crate) struct User<'a> {
 impl Author {
     /// Makes the plugin's folder.
     pub(crate) fn begins(name: &'static str, role: &str, language: &str) -> Self {
-        let context = TestContext::new();
-        let folder = context.home().join(name);
-        let author = Self { context, name, folder };
+        let author = Self::with_nothing(name);
         let made = author.says(&["plugin", "new", name, "--role", role, "--lang", language]);
         assert_eq!(made.stdout, format!("{name}\n"));
         author
+    }
+
+    /// Has not begun yet.
+    pub(crate) fn with_nothing(name: &'static str) -> Self {
+        let context = TestContext::new();
+        let folder = context.home().join(name);
+        Self { context, name, folder }
+    }
+
+    /// Types a line of a console, in a folder for this work alone, and reads what comes of it.
+    pub(crate) fn types_line(&self, line: &str) -> String {
+        let folder = self.context.home().join("work");
+        fs::create_dir_all(&folder).unwrap();
+        let mut command = match line.strip_prefix("inferno ") {
+            Some(args) => self.context.command(&args.split(' ').collect::<Vec<_>>()),
+            None => Command::new("sh"),
+        };
+        if !line.starts_with("inferno ") {
+            command.args(["-c", line]);
+        }
+        let done = Finished::of(self.with_tools(&mut command).current_dir(folder));
+        assert_eq!(done.status, Some(0), "{line}: {done:?}");
+        done.stdout
     }
 
     /// Runs the tests that came with the folder, by the first line that its README has for a console.
