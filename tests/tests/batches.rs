@@ -142,13 +142,14 @@ fn refusals_stand_apart_and_are_told() {
 #[test]
 fn a_full_disk_stops_a_run_that_can_go_on() {
     let office = Office::new("{}");
-    office.input((0..400).map(request));
+    office.input((0..2 * TOTAL).map(request));
     // What is compiled is kept, and is larger.
     assert_eq!(office.run(&[]).status, Some(0));
     let whole = size(&office.at("out.jsonl"));
     fs::remove_file(office.at("out.jsonl")).unwrap();
 
-    // No file may be longer than half of it, in blocks of 512 bytes; without the signal that would end the program.
+    // No file may be longer than half of it, in blocks of 512 bytes; without the signal that would end the program. That
+    // is more than the engine needs for the plugin's memory, which is a file too.
     let inner = office.command(&[]);
     let program = inner.get_program().to_owned();
     let mut limited = Command::new("sh");
@@ -162,15 +163,15 @@ fn a_full_disk_stops_a_run_that_can_go_on() {
     }
     let finished = Finished::of(&mut limited);
     assert_eq!(finished.status, Some(1), "{finished:?}");
-    // By when the system says so, the plugin hears of it or is ended by the host.
-    assert!(finished.stderr.contains("File too large"), "{finished:?}");
+    let told = finished.stderr.contains("the run stopped: ") && finished.stderr.contains("--resume goes on");
+    assert!(told && finished.stderr.contains("out.jsonl.partial"), "{finished:?}");
     let kept = size(&office.at("out.jsonl.partial"));
     assert!(kept > whole / 4 && kept <= whole / 2 + 512, "{kept} of {whole}");
 
     assert!(office.run(&[]).stderr.contains("a run stopped before its end"));
     let finished = office.run(&["--resume"]);
     assert_eq!(finished.status, Some(0), "{finished:?}");
-    assert_whole(&office.read("out.jsonl"), 400);
+    assert_whole(&office.read("out.jsonl"), 2 * TOTAL);
 }
 
 #[test]
