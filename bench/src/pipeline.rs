@@ -58,22 +58,24 @@ const PLANS: [Plan; 4] = [
 
 /// Runs all of it.
 pub(crate) fn run(target: &Path, places: &Places) -> Result<Vec<Row>> {
-    fs::create_dir_all(&places.home)?;
+    // Pipelines run where the host keeps nothing of its own.
+    let work = places.home.join("work");
+    fs::create_dir_all(&work)?;
     steps(target, places)?;
     let mut rows = Vec::new();
     for plan in &PLANS {
-        let input = input(&places.home, plan.records)?;
+        let input = input(&work, plan.records)?;
         let megabytes = fs::metadata(&input)?.len() as f64 / 1e6;
         let (mut ours, mut native) = (Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
-            let (a, b) = (pipeline(places, plan.step, &input)?.0, plain(places, plan, &input)?);
+            let (a, b) = (pipeline(places, plan.step, &input)?.0, plain(plan, &input)?);
             // The first round compiles the plugins.
             if round > 0 {
                 ours.push(a);
                 native.push(b);
             }
         }
-        if fs::read(places.home.join("out.jsonl"))? != fs::read(places.home.join("plain.jsonl"))? {
+        if fs::read(work.join("out.jsonl"))? != fs::read(work.join("plain.jsonl"))? {
             bail!("{}: the pipeline and the native program do not write the same", plan.what);
         }
         let rate = |amount: f64, times: &mut [f64]| amount / percentile(times, 0.5);
@@ -97,7 +99,7 @@ pub(crate) fn run(target: &Path, places: &Places) -> Result<Vec<Row>> {
     }
     let mut memory = Vec::new();
     for records in [FEW, MANY] {
-        memory.push(pipeline(places, PLANS[2].step, &input(&places.home, records)?)?.1);
+        memory.push(pipeline(places, PLANS[2].step, &input(&work, records)?)?.1);
     }
     let row = Row::versus("Rust step: memory, 1M records against 1k", memory[1], "MiB", memory[0]);
     rows.push(row.aim("flat"));
@@ -143,12 +145,12 @@ fn finish(command: &mut Command) -> Result<()> {
 }
 
 /// A file with so many records, made once.
-fn input(home: &Path, records: usize) -> Result<PathBuf> {
-    let path = home.join(format!("{records}.jsonl"));
+fn input(work: &Path, records: usize) -> Result<PathBuf> {
+    let path = work.join(format!("{records}.jsonl"));
     if path.exists() {
         return Ok(path);
     }
-    let part = home.join("part");
+    let part = work.join("part");
     let mut file = BufWriter::new(File::create(&part)?);
     let words = ["fox", "bear", "river", "mountain", "evening", "story", "lantern", "quietly"];
     for number in 0..records {
@@ -168,11 +170,13 @@ fn input(home: &Path, records: usize) -> Result<PathBuf> {
 /// Seconds and MiB of a run of the pipeline.
 fn pipeline(places: &Places, step: &str, input: &Path) -> Result<(f64, f64)> {
     let name = input.file_name().context("a file")?.display();
+    let work = input.parent().context("a folder")?;
     let text = format!(
-        "[[source]]\nuse = \"jsonl\"\npath = \"{name}\"\n\n{step}\n[[sink]]\nuse = \"jsonl\"\npath = \"out.jsonl\"\n"
+        "[[source]]\nuse = \"jsonl\"\npath = \"{name}\"\n\n{step}\n[[sink]]\nname = \"out\"\nuse = \"jsonl\"\npath = \"out.jsonl\"\n"
     );
-    fs::write(places.home.join("bench.toml"), text)?;
+    fs::write(work.join("bench.toml"), text)?;
     let mut command = isolated(&places.program, &places.home);
+    command.current_dir(work);
     command.env("INFERNO_PLUGINS_DIR", places.home.join("plugins"));
     // What is told on the way is not what is measured, but what it says when it fails is wanted.
     let said = places.home.join("said.txt");
@@ -203,9 +207,9 @@ fn peak(process: &mut Child) -> Result<f64> {
 }
 
 /// Seconds of the native program for the same.
-fn plain(places: &Places, plan: &Plan, input: &Path) -> Result<f64> {
+fn plain(plan: &Plan, input: &Path) -> Result<f64> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("plain").arg(input).arg(places.home.join("plain.jsonl"));
+    command.arg("plain").arg(input).arg(input.with_file_name("plain.jsonl"));
     if !plan.step.is_empty() {
         command.arg("--words");
     }
