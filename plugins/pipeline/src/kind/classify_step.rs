@@ -20,7 +20,7 @@ use crate::record::Record;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The model, by a name as `inferno list` shows it. It is asked, and can write nothing but a label.
+    /// The model, by a name as `inferno models list` shows it. It is asked, and can write nothing but a label.
     #[schemars(with = "String")]
     model: Spanned<String>,
     /// The labels, of which one is chosen.

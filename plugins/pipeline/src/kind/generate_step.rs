@@ -20,7 +20,7 @@ use crate::record::Record;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The model, by a name as `inferno list` shows it.
+    /// The model, by a name as `inferno models list` shows it.
     #[schemars(with = "String")]
     model: Spanned<String>,
     /// What it is asked: a template with the record's fields, such as `Sum up in one sentence: {{ text }}`.
