@@ -292,7 +292,11 @@ mod tests {
         let database = Database::open(&dir.path().join("state.db")).expect("opened");
         let time = Arc::new(AtomicI64::new(1_000_000));
         let clock = time.clone();
-        let store = Store::new(database, crate::Locks::Names(std::sync::Arc::default()), Box::new(move || clock.load(Ordering::SeqCst)));
+        let store = Store::new(
+            database,
+            crate::Locks::Names(std::sync::Arc::default()),
+            Box::new(move || clock.load(Ordering::SeqCst)),
+        );
         (dir, store, time)
     }
 

@@ -155,7 +155,13 @@ impl Random {
             1 => Event::Text(self.text()),
             2 => Event::Embedding(self.many(Self::float)),
             3 => Event::Done {
-                finish: self.pick(&[Finish::Stop, Finish::StoppedBy(2), Finish::Length, Finish::ToolCalls, Finish::Cancelled]),
+                finish: self.pick(&[
+                    Finish::Stop,
+                    Finish::StoppedBy(2),
+                    Finish::Length,
+                    Finish::ToolCalls,
+                    Finish::Cancelled,
+                ]),
                 usage: Usage {
                     prompt_tokens: self.u32(),
                     output_tokens: self.u32(),

@@ -44,7 +44,17 @@ pub(crate) fn info(settings: &Settings, name: &str, json: Json, printer: Printer
         let granted_to = own.map(|(tenant, own)| (tenant.as_str(), as_json(&own.given))).collect();
         let (license, installation) = (manifest.plugin.license.as_str(), plugin.record.as_ref());
         let verbs = manifest.verbs();
-        printer.json(&Info { listed, license, mounts, exact, verbs, asks, granted, granted_to, installation })?;
+        printer.json(&Info {
+            listed,
+            license,
+            mounts,
+            exact,
+            verbs,
+            asks,
+            granted,
+            granted_to,
+            installation,
+        })?;
         return Ok(0);
     }
     let or_nothing =

@@ -61,10 +61,7 @@ pub(super) fn chat(
             continue;
         }
         talk.ask(line);
-        let asked = Generate {
-            images: talk.images.clone(),
-            ..request(Input::Chat(talk.messages.clone()))
-        };
+        let asked = Generate { images: talk.images.clone(), ..request(Input::Chat(talk.messages.clone())) };
         let answer = runtime.block_on(session.answer(asked, |text| printer.text(text)));
         match answer {
             Ok(answer) => {
@@ -138,7 +135,8 @@ impl Talk {
             }
             "/system" => {
                 let text = rest.trim();
-                *self = Self::new((!text.is_empty()).then(|| text.to_owned()), std::mem::take(&mut self.next));
+                *self =
+                    Self::new((!text.is_empty()).then(|| text.to_owned()), std::mem::take(&mut self.next));
                 "A new talk begins.".to_owned()
             }
             "/exit" | "/quit" | "/bye" => return Reply::Leave,
