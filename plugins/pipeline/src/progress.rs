@@ -1,8 +1,9 @@
-//! How far a run is, on standard error: one line that is drawn again, or a line now and then where nobody looks.
+//! How far a run is.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
+
+use inferno_sdk::command::StatusLine;
 
 use crate::engine::{Observer, Report};
 use crate::node::Progress;
@@ -10,56 +11,32 @@ use crate::node::Progress;
 /// Shows progress.
 pub(crate) struct Meter {
     began: Instant,
-    shown: Instant,
-    redraws: bool,
+    status: StatusLine,
     /// Where the run was when it began: what an earlier one has done is not this one's speed.
     first: Option<(u64, u64)>,
-    width: usize,
 }
 
 impl Meter {
     pub(crate) fn new() -> Self {
-        let redraws = std::io::stderr().is_terminal();
-        Self { began: Instant::now(), shown: Instant::now(), redraws, first: None, width: 0 }
-    }
-
-    fn every(&self) -> Duration {
-        if self.redraws { Duration::from_millis(100) } else { Duration::from_secs(5) }
+        Self { began: Instant::now(), status: StatusLine::new(), first: None }
     }
 
     /// Ends the line.
     pub(crate) fn clear(&mut self) {
-        if self.redraws && self.width > 0 {
-            let blank = " ".repeat(self.width);
-            let _unseen = write!(std::io::stderr(), "\r{blank}\r");
-            self.width = 0;
-        }
-    }
-
-    fn show(&mut self, line: &str) {
-        let mut out = std::io::stderr();
-        // If nobody can see it, the run goes on all the same.
-        let _unseen = if self.redraws {
-            let rest = " ".repeat(self.width.saturating_sub(line.chars().count()));
-            write!(out, "\r{line}{rest}").and_then(|()| out.flush())
-        } else {
-            writeln!(out, "{line}")
-        };
-        self.width = line.chars().count();
+        self.status.clear();
     }
 }
 
 impl Observer for Meter {
     fn tick(&mut self, report: &dyn Fn() -> Report) {
-        if self.first.is_some() && self.shown.elapsed() < self.every() {
+        if self.first.is_some() && !self.status.due() {
             return;
         }
         let report = report();
         let begun = self.first.is_some();
         let first = *self.first.get_or_insert((report.records, report.progress.done));
         if begun {
-            self.shown = Instant::now();
-            self.show(&line(&report, first, self.began.elapsed()));
+            self.status.show(&line(&report, first, self.began.elapsed()));
         }
     }
 }

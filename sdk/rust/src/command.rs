@@ -6,6 +6,7 @@
 //! A plugin that asks for `workdir` finds the folder in which the user runs it: the paths that users type, relative or
 //! whole, are for [`std::fs`] as they are.
 
+mod status;
 mod waiting;
 
 use std::error::Error;
@@ -13,6 +14,7 @@ use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 
+pub use status::StatusLine;
 pub use waiting::{Command, Exported, wait};
 
 /// Whatever made a command fail: any error, or a text.

@@ -1,7 +1,9 @@
-//! How far a run is, on standard error: one line that is drawn again, or a line now and then where nobody looks.
+//! How far a run is.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io;
 use std::time::{Duration, Instant};
+
+use inferno_sdk::command::StatusLine;
 
 use crate::batches::{Counts, Results, Stop, Watch};
 
@@ -11,46 +13,25 @@ const SYNC: Duration = Duration::from_secs(1);
 /// Shows progress.
 pub(crate) struct Meter {
     began: Instant,
-    shown: Instant,
     synced: Instant,
-    redraws: bool,
+    status: StatusLine,
     /// What an earlier run has done is not this one's speed.
     before: u64,
-    width: usize,
 }
 
 impl Meter {
     pub(crate) fn new(before: Counts) -> Self {
         let now = Instant::now();
-        let redraws = io::stderr().is_terminal();
-        Self { began: now, shown: now, synced: now, redraws, before: before.done(), width: 0 }
+        Self { began: now, synced: now, status: StatusLine::new(), before: before.done() }
     }
 
     /// Ends the line.
     pub(crate) fn clear(&mut self) {
-        if self.redraws && self.width > 0 {
-            let blank = " ".repeat(self.width);
-            let _unseen = write!(io::stderr(), "\r{blank}\r");
-            self.width = 0;
-        }
+        self.status.clear();
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
-    }
-
-    fn show(&mut self, counts: Counts) {
-        self.shown = Instant::now();
-        let line = line(counts, self.before, self.began.elapsed());
-        let mut err = io::stderr();
-        // If nobody can see it, the run goes on all the same.
-        let _unseen = if self.redraws {
-            let rest = " ".repeat(self.width.saturating_sub(line.len()));
-            write!(err, "\r{line}{rest}").and_then(|()| err.flush())
-        } else {
-            writeln!(err, "{line}")
-        };
-        self.width = line.len();
     }
 }
 
@@ -65,9 +46,8 @@ impl Watch for Meter {
             results.sync()?;
             self.synced = Instant::now();
         }
-        let every = if self.redraws { Duration::from_millis(100) } else { Duration::from_secs(5) };
-        if self.shown.elapsed() >= every {
-            self.show(results.counts());
+        if self.status.due() {
+            self.status.show(&line(results.counts(), self.before, self.began.elapsed()));
         }
         Ok(())
     }
