@@ -192,25 +192,21 @@ impl ApiError {
 
     /// The same; unless `plain`, it is not known which of the fields an invalid value is in.
     pub(crate) fn host_about(error: Error, param: &str, plain: bool) -> Self {
-        let (status, kind, code, param) = match error.kind {
-            ErrorKind::Denied => (403, "permission_error", "permission_denied", None),
-            ErrorKind::NotFound => (404, INVALID, "model_not_found", Some("model")),
-            ErrorKind::Invalid => (400, INVALID, "invalid_value", plain.then_some(param)),
-            ErrorKind::ContextLength => (400, INVALID, "context_length_exceeded", Some(param)),
-            ErrorKind::Exhausted => (429, "rate_limit_error", "rate_limit_exceeded", None),
-            ErrorKind::Unavailable => (503, "server_error", "unavailable", None),
-            ErrorKind::Cancelled => (503, "server_error", "cancelled", None),
-            ErrorKind::Timeout => (504, "server_error", "timeout", None),
-            ErrorKind::Internal | ErrorKind::Other(_) => (500, "server_error", "internal_error", None),
-        };
-        let retry_after = match status {
-            429 | 503 => Some(error.retry_after.unwrap_or(Duration::from_secs(1))),
-            _ => error.retry_after,
+        let (kind, code, param) = match error.kind {
+            ErrorKind::Denied => ("permission_error", "permission_denied", None),
+            ErrorKind::NotFound => (INVALID, "model_not_found", Some("model")),
+            ErrorKind::Invalid => (INVALID, "invalid_value", plain.then_some(param)),
+            ErrorKind::ContextLength => (INVALID, "context_length_exceeded", Some(param)),
+            ErrorKind::Exhausted => ("rate_limit_error", "rate_limit_exceeded", None),
+            ErrorKind::Unavailable => ("server_error", "unavailable", None),
+            ErrorKind::Cancelled => ("server_error", "cancelled", None),
+            ErrorKind::Timeout => ("server_error", "timeout", None),
+            ErrorKind::Internal | ErrorKind::Other(_) => ("server_error", "internal_error", None),
         };
         Self {
             param: param.map(str::to_owned),
-            retry_after,
-            ..Self::new(status, kind, Some(code), error.to_string())
+            retry_after: error.retry(),
+            ..Self::new(error.status(), kind, Some(code), error.to_string())
         }
     }
 
