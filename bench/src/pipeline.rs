@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use inferno_bench_step::{Config, Words};
 use inferno_sdk::step::{Item, Outcome, Step as _};
 
+use crate::plugins::components;
 use crate::report::{Row, percentile};
 use crate::run::Places;
 use crate::served::isolated;
@@ -108,24 +109,10 @@ pub(crate) fn run(target: &Path, places: &Places) -> Result<Vec<Row>> {
 
 /// Builds the two steps and puts them where a user has plugins.
 fn steps(target: &Path, places: &Places) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let built = target.join("plugins");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-wasip2"]);
-    cargo.args(["--package", "inferno-bench-step"]);
-    // Flags for this machine's code are none for WebAssembly.
-    cargo.arg("--target-dir").arg(&built).env_remove("RUSTFLAGS").current_dir(&root);
-    finish(&mut cargo)?;
-    let component = built.join("wasm32-wasip2/plugin/inferno_bench_step.wasm");
-    let plugins = places.home.join("plugins");
-    let put = |name: &str, from: &Path, wasm: &Path| -> Result<()> {
-        let folder = plugins.join(name);
-        fs::create_dir_all(&folder)?;
-        fs::copy(from.join("plugin.toml"), folder.join("plugin.toml"))?;
-        fs::copy(wasm, folder.join("plugin.wasm"))?;
-        Ok(())
-    };
-    put("words", &root.join("bench/step"), &component)?;
+    let (root, plugins) = (components::root(), places.home.join("plugins"));
+    let built = components::build(target, &["inferno-bench-step"])?;
+    let component = built.join("inferno_bench_step.wasm");
+    components::put(&plugins.join("words"), &root.join("bench/step"), &component)?;
     let python = places.home.join("python");
     fs::create_dir_all(&python)?;
     for file in ["plugin.toml", "plugin.py"] {
@@ -133,7 +120,7 @@ fn steps(target: &Path, places: &Places) -> Result<()> {
     }
     let mut build = isolated(&places.program, &places.home);
     finish(build.args(["plugin", "build"]).arg(&python).stdout(Stdio::null()))?;
-    put("words-python", &python, &python.join("plugin.wasm"))
+    components::put(&plugins.join("words-python"), &python, &python.join("plugin.wasm"))
 }
 
 fn finish(command: &mut Command) -> Result<()> {

@@ -5,7 +5,7 @@
 //! interruption, no accounts and no capabilities. So the ratios are the price of these.
 
 mod calls;
-mod components;
+pub(crate) mod components;
 mod idle;
 mod ours;
 mod plain;
