@@ -1,6 +1,7 @@
 //! A prompt that is far too long is known by its size, before the work of cutting it into tokens.
 
-use inferno_backend::{Error, ErrorKind};
+use inferno_backend::Error;
+use inferno_backend_text::too_long;
 use llama_cpp_2::model::LlamaModel;
 
 /// How much text one token can stand for, at most.
@@ -36,19 +37,10 @@ impl Bound {
     }
 }
 
-/// Says so with both numbers.
-pub(crate) fn too_long(length: &str, room: u32) -> Error {
-    Error::new(
-        ErrorKind::ContextLength,
-        format!(
-            "the prompt has {length} tokens, but the model's context has room for {room}, answer included"
-        ),
-    )
-    .hint("shorten the prompt, or load the model with a longer context if it was trained with one")
-}
-
 #[cfg(test)]
 mod tests {
+    use inferno_backend::ErrorKind;
+
     use super::*;
 
     #[test]

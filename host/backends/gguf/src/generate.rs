@@ -6,26 +6,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inferno_backend::{Emit, Error, ErrorKind, Event, Finish, Generate, Input, ToolChoice, Usage};
+use inferno_backend_text::{Answer, Chooser, Grammar, too_long};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 
 use crate::adapters::{Adapters, Applied};
-use crate::answer::Answer;
-use crate::bound::too_long;
 use crate::cache::{Begun, Cache};
-use crate::kept::Grammar;
+use crate::constrain;
 use crate::native::Context;
 use crate::pace::{MOST_PROMPT, Pace, Reader, share};
 use crate::plan::Plan;
 use crate::prefix::{BLOCK, Busy, Kept, Wanted};
 use crate::prompt::{Prompt, Prompts};
-use crate::sample::Chooser;
 use crate::saved::Saved;
 use crate::slot::{Job, Leader, Slot, count};
 use crate::vision::{self, Vision};
-use crate::{constrain, request};
 
 /// Steps for which requests with one adapter are computed while others wait for theirs.
 const TURN: u32 = 4;
@@ -120,7 +117,7 @@ impl Generator {
         prompts: &Prompts,
         vision: Option<&mut Vision>,
     ) -> Result<(), Error> {
-        request::check(&request, self.model.n_vocab())?;
+        inferno_backend_text::check(&request, self.model.n_vocab())?;
         let Prompt { tokens, images } = prompts.prompt(&request, self.room, vision)?;
         let length = count(&tokens);
         let left = self.room.saturating_sub(length);
@@ -381,7 +378,7 @@ impl Generator {
         let row = slot.row.take()?;
         let vocab = self.model.vocab();
         let id = slot.job.id;
-        let token = match slot.job.chooser.next(&self.context, row) {
+        let token = match slot.job.chooser.next(self.context.get_logits_ith(row)) {
             Ok(token) => token,
             Err(stuck) => {
                 emit(id, Event::Failed(stuck.error()));

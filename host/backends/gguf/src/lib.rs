@@ -33,21 +33,14 @@
 //!   went on from the cache may differ from one that did not.
 
 mod adapters;
-mod answer;
 mod bound;
 mod cache;
 mod calls;
-mod chat;
-mod clock;
 mod constrain;
-mod controls;
 mod embed;
 mod facts;
 mod gbnf;
 mod generate;
-mod json;
-mod kept;
-mod likely;
 mod load;
 mod log;
 mod model;
@@ -59,14 +52,9 @@ mod picture;
 mod plan;
 mod prefix;
 mod prompt;
-mod request;
-mod sample;
 mod saved;
 mod schema;
 mod slot;
-mod template;
-mod text;
-mod tokens;
 mod vision;
 
 pub use load::Gguf;

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use inferno_backend::{Ability, Emit, Error, Generate, Model, ModelInfo, Work};
+use inferno_backend_text::Replies;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
 
 use crate::adapters::Adapters;
 use crate::embed::Embedder;
@@ -15,7 +17,6 @@ use crate::native;
 use crate::plan::Plan;
 use crate::prompt::Prompts;
 use crate::saved::Saved;
-use crate::tokens::Replies;
 use crate::vision::{COUNTING, Vision};
 
 /// A model of this backend.
@@ -128,9 +129,15 @@ impl GgufModel {
             return Err(writes_nothing());
         }
         let prompt = self.prompts.prompt(request, COUNTING, self.vision.as_mut())?;
-        self.replies.count(id, &prompt.tokens);
+        self.replies.count(id, prompt.tokens.len());
         Ok(())
     }
+}
+
+/// The text of tokens that the model has.
+fn text(model: &LlamaModel, tokens: &[u32]) -> String {
+    let tokens: Vec<LlamaToken> = tokens.iter().map(|token| LlamaToken(token.cast_signed())).collect();
+    String::from_utf8_lossy(&model.vocab().detokenize(&tokens, false, true)).into_owned()
 }
 
 fn writes_nothing() -> Error {
@@ -172,8 +179,14 @@ impl Model for GgufModel {
                 _ => Err(Error::invalid("the model ranks no documents")
                     .hint("choose a model that was made to rank")),
             },
-            Work::Tokenize(request) => self.replies.tokenize(id, &request, &self.model.vocab()),
-            Work::Detokenize(request) => self.replies.detokenize(id, &request, &self.model.vocab()),
+            Work::Tokenize(request) => self.replies.tokenize(id, &request, |text| {
+                let tokens = self.model.vocab().tokenize(text.as_bytes(), request.special, request.special);
+                Ok(tokens.iter().map(|token| token.0.unsigned_abs()).collect())
+            }),
+            Work::Detokenize(request) => {
+                let vocabulary = self.model.n_vocab().unsigned_abs();
+                self.replies.detokenize(id, &request, vocabulary, |tokens| Ok(text(&self.model, tokens)))
+            }
             Work::Count(request) => self.count(id, &request),
         }
     }

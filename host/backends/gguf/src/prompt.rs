@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use inferno_backend::{Error, Generate, Input, Message, Tool, ToolChoice, ToolFormat};
+use inferno_backend::{Error, Generate, Input, Message, Tool, ToolFormat};
+use inferno_backend_text::{Chat, Controls, Template, offered};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use crate::bound::Bound;
-use crate::chat::Chat;
-use crate::controls::Controls;
-use crate::template::Template;
 use crate::vision::{Picture, Placed, Vision};
 
 /// The longest run of private characters that images take.
@@ -103,7 +101,7 @@ impl Prompts {
         vision: Option<&mut Vision>,
     ) -> Result<Prompt, Error> {
         request.check_images()?;
-        let tools = self.shown(request)?;
+        let tools = offered(request, self.format())?;
         let mut images = Vec::new();
         let mut tokens = match &request.input {
             Input::Prompt(text) if text.is_empty() => return Err(Error::invalid("the prompt is empty")),
@@ -138,47 +136,6 @@ impl Prompts {
                 .hint("the model's tokenizer knows none of its text"));
         }
         Ok(Prompt { tokens, images })
-    }
-
-    /// The tools that the model is told of.
-    fn shown<'a>(&self, request: &'a Generate) -> Result<&'a [Tool], Error> {
-        if request.tools.is_empty() {
-            return match &request.tool_choice {
-                ToolChoice::Auto | ToolChoice::None => Ok(&[]),
-                ToolChoice::Required | ToolChoice::Named(_) => {
-                    Err(Error::invalid("the model must call a tool, but there is none"))
-                }
-            };
-        }
-        if request.tool_choice == ToolChoice::None {
-            return Ok(&[]);
-        }
-        if matches!(request.input, Input::Prompt(_)) {
-            return Err(
-                Error::invalid("tools can only be called in a chat").hint("send messages, not a prompt")
-            );
-        }
-        if self.format().is_none() {
-            return Err(Error::invalid("the model cannot call tools: its chat template does not say how")
-                .hint("choose another model, or leave the tools out"));
-        }
-        for (index, Tool { name, .. }) in request.tools.iter().enumerate() {
-            let usual = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-');
-            if name.is_empty() || name.len() > 64 || !name.chars().all(usual) {
-                return Err(Error::invalid(format!(
-                    "the name of a tool is {name:?}, but must be 1 to 64 letters, digits, _ and -"
-                )));
-            }
-            if request.tools.iter().take(index).any(|tool| tool.name == *name) {
-                return Err(Error::invalid(format!("there are two tools named {name}")));
-            }
-        }
-        match &request.tool_choice {
-            ToolChoice::Named(name) if !request.tools.iter().any(|tool| tool.name == *name) => {
-                Err(Error::invalid(format!("the model must call the tool {name}, but there is none")))
-            }
-            _ => Ok(&request.tools),
-        }
     }
 
     fn chat(&self, messages: &[Message], tools: &[Tool], room: u32) -> Result<Vec<LlamaToken>, Error> {

@@ -1,12 +1,11 @@
 //! A request on its way through the model.
 
 use inferno_backend::Usage;
+use inferno_backend_text::{Answer, Chooser};
 use llama_cpp_2::token::LlamaToken;
 
 use crate::adapters::Applied;
-use crate::answer::Answer;
 use crate::prefix::Busy;
-use crate::sample::Chooser;
 use crate::vision::{Placed, position};
 
 /// A request that was accepted.

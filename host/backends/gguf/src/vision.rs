@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use inferno_backend::{Error, ErrorKind, Image};
+use inferno_backend_text::too_long;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::mtmd::{
     MtmdBitmap, MtmdContext, MtmdContextParams, MtmdInputChunkType, MtmdInputChunks, MtmdInputText,
@@ -17,7 +18,6 @@ use llama_cpp_2::mtmd::{
 use llama_cpp_2::token::LlamaToken;
 use sha2::{Digest, Sha256};
 
-use crate::bound::too_long;
 use crate::load::reason;
 use crate::native::{self, Context};
 use crate::picture;

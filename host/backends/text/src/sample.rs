@@ -3,26 +3,27 @@
 use std::hash::{BuildHasher, RandomState};
 
 use inferno_backend::Sampling;
-use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llama_cpp_2::token::logit_bias::LlamaLogitBias;
 
 use crate::kept::{Grammar, Kept, Stuck};
 
 /// Chooses the tokens of one request.
-pub(crate) enum Chooser {
+pub enum Chooser {
     /// Always the likeliest.
     Greedy,
     /// llama.cpp's samplers, built once for each request.
-    Chain(LlamaSampler),
+    Chain(Chain),
     /// Only what a grammar lets pass.
     Kept(Box<Kept>),
 }
 
 impl Chooser {
     /// For these settings; `window` is how many tokens an answer may have at most.
-    pub(crate) fn new(
+    pub fn new(
         sampling: &Sampling,
         bias: &[(u32, f32)],
         grammar: Option<Grammar>,
@@ -69,19 +70,49 @@ impl Chooser {
         }
         let chain = LlamaSampler::chain(chain, true);
         match grammar {
-            None => Self::Chain(chain),
+            None => Self::Chain(Chain::new(chain)),
             Some(grammar) => Self::Kept(Box::new(Kept::new(grammar, chain))),
         }
     }
 
-    /// The next token, from the logits of this row of the batch.
-    pub(crate) fn next(&mut self, context: &LlamaContext<'_>, row: i32) -> Result<LlamaToken, Stuck> {
+    /// The next token, from the logits of all tokens.
+    pub fn next(&mut self, logits: &[f32]) -> Result<LlamaToken, Stuck> {
         match self {
-            Self::Greedy => Ok(likeliest(context.get_logits_ith(row))),
-            Self::Chain(chain) => Ok(chain.sample(context, row)),
-            Self::Kept(kept) => kept.next(context.get_logits_ith(row)),
+            Self::Greedy => Ok(likeliest(logits)),
+            Self::Chain(chain) => Ok(chain.next(logits)),
+            Self::Kept(kept) => kept.next(logits),
         }
     }
+}
+
+/// Samplers, and the candidates that they are given, which are kept to be filled again.
+pub struct Chain {
+    samplers: LlamaSampler,
+    candidates: LlamaTokenDataArray,
+}
+
+impl Chain {
+    fn new(samplers: LlamaSampler) -> Self {
+        Self { samplers, candidates: LlamaTokenDataArray::new(Vec::new(), false) }
+    }
+
+    fn next(&mut self, logits: &[f32]) -> LlamaToken {
+        fill(&mut self.candidates, logits);
+        self.candidates.apply_sampler(&mut self.samplers);
+        // The last sampler of a chain always selects one; a model whose logits are no numbers must not end it all.
+        let token = self.candidates.selected_token().unwrap_or_else(|| likeliest(logits));
+        self.samplers.accept(token);
+        token
+    }
+}
+
+/// All tokens with their logits.
+pub(crate) fn fill(candidates: &mut LlamaTokenDataArray, logits: &[f32]) {
+    let all = (0..).zip(logits).map(|(token, &logit)| LlamaTokenData::new(LlamaToken(token), logit, 0.0));
+    candidates.data.clear();
+    candidates.data.extend(all);
+    candidates.sorted = false;
+    candidates.selected = None;
 }
 
 /// A token of the vocabulary, by its number.

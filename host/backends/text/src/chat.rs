@@ -4,7 +4,7 @@ use inferno_backend::{Error, Message, Role, Tool, ToolCall};
 use minijinja::Value;
 
 /// A chat whose texts can be looked at and changed before a template sees them.
-pub(crate) struct Chat {
+pub struct Chat {
     messages: Vec<Said>,
     tools: Vec<Offered>,
 }
@@ -31,7 +31,7 @@ struct Offered {
 
 impl Chat {
     /// Reads the arguments of calls; `short_ids`: the template wants ids of nine letters and digits.
-    pub(crate) fn new(messages: &[Message], tools: &[Tool], short_ids: bool) -> Result<Self, Error> {
+    pub fn new(messages: &[Message], tools: &[Tool], short_ids: bool) -> Result<Self, Error> {
         let id = |id: &str| if short_ids { short(id) } else { id.to_owned() };
         let mut said: Vec<Said> = Vec::with_capacity(messages.len());
         for (number, message) in (1..).zip(messages) {
@@ -64,7 +64,7 @@ impl Chat {
     }
 
     /// Puts a character where each image stands, from 0 on.
-    pub(crate) fn place(&mut self, messages: &[Message], character: impl Fn(u32) -> char) {
+    pub fn place(&mut self, messages: &[Message], character: impl Fn(u32) -> char) {
         let mut number = 0;
         for (said, message) in self.messages.iter_mut().zip(messages) {
             let mut content = String::with_capacity(message.content.len() + 4 * message.images.len());
@@ -81,7 +81,7 @@ impl Chat {
     }
 
     /// All texts that callers wrote.
-    pub(crate) fn texts(&self) -> Vec<&str> {
+    pub fn texts(&self) -> Vec<&str> {
         let mut texts = Vec::new();
         for message in &self.messages {
             texts.push(message.content.as_str());
@@ -105,7 +105,7 @@ impl Chat {
     }
 
     /// The same chat with all its texts changed.
-    pub(crate) fn map(&mut self, change: &dyn Fn(&str) -> String) {
+    pub fn map(&mut self, change: &dyn Fn(&str) -> String) {
         for message in &mut self.messages {
             message.content = change(&message.content);
             for call in &mut message.calls {
@@ -126,12 +126,12 @@ impl Chat {
     }
 
     /// The messages as a template's variable; `content` is how it wants what is said.
-    pub(crate) fn messages(&self, content: impl Fn(&str) -> Value) -> Vec<Value> {
+    pub fn messages(&self, content: impl Fn(&str) -> Value) -> Vec<Value> {
         self.messages.iter().map(|said| said.value(content(&said.content))).collect()
     }
 
     /// The tools as a template's variable, if there are any.
-    pub(crate) fn tools(&self) -> Option<Vec<Value>> {
+    pub fn tools(&self) -> Option<Vec<Value>> {
         let tools = self.tools.iter().map(|tool| {
             let function = Value::from_pairs([
                 ("name", Value::from(tool.name.as_str())),

@@ -14,20 +14,22 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
+use crate::sample::fill;
+
 /// A grammar may take this long for one token. What takes longer doubles with each token, and all others wait.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A grammar, and tokens that are never chosen under it.
-pub(crate) struct Grammar {
+pub struct Grammar {
     /// llama.cpp's sampler.
-    pub(crate) sampler: LlamaSampler,
+    pub sampler: LlamaSampler,
     /// Control tokens: their text might fit, but it is not shown.
-    pub(crate) banned: Arc<[LlamaToken]>,
+    pub banned: Arc<[LlamaToken]>,
 }
 
 /// Why there is no next token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stuck {
+pub enum Stuck {
     /// No token passes.
     Nothing,
     /// The grammar takes too long.
@@ -36,7 +38,7 @@ pub(crate) enum Stuck {
 
 impl Stuck {
     /// What to tell whoever asked.
-    pub(crate) fn error(self) -> Error {
+    pub fn error(self) -> Error {
         match self {
             Self::Nothing => Error::invalid(
                 "the answer cannot go on: no token of the model fits what its grammar wants next",
@@ -51,7 +53,7 @@ impl Stuck {
 }
 
 /// Chooses tokens under a grammar.
-pub(crate) struct Kept {
+pub struct Kept {
     grammar: Grammar,
     chain: LlamaSampler,
     candidates: LlamaTokenDataArray,
@@ -60,13 +62,13 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Chooses with this chain among what the grammar lets pass.
-    pub(crate) fn new(grammar: Grammar, chain: LlamaSampler) -> Self {
+    pub fn new(grammar: Grammar, chain: LlamaSampler) -> Self {
         let empty = || LlamaTokenDataArray::new(Vec::new(), false);
         Self { grammar, chain, candidates: empty(), one: empty() }
     }
 
     /// The next token.
-    pub(crate) fn next(&mut self, logits: &[f32]) -> Result<LlamaToken, Stuck> {
+    pub fn next(&mut self, logits: &[f32]) -> Result<LlamaToken, Stuck> {
         let started = Instant::now();
         self.fill(logits);
         self.candidates.apply_sampler(&mut self.chain);
@@ -91,17 +93,13 @@ impl Kept {
 
     /// All tokens with their logits, but for those that are never chosen.
     fn fill(&mut self, logits: &[f32]) {
-        let all = (0..).zip(logits).map(|(token, &logit)| LlamaTokenData::new(LlamaToken(token), logit, 0.0));
-        self.candidates.data.clear();
-        self.candidates.data.extend(all);
+        fill(&mut self.candidates, logits);
         for token in &*self.grammar.banned {
             let candidate = usize::try_from(token.0).ok().and_then(|at| self.candidates.data.get_mut(at));
             if let Some(candidate) = candidate {
                 candidate.set_logit(f32::NEG_INFINITY);
             }
         }
-        self.candidates.sorted = false;
-        self.candidates.selected = None;
     }
 
     fn passes(&mut self, token: LlamaToken) -> bool {

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use inferno_backend::{Event, Finish, Tool, ToolFormat, ToolParser};
 use llama_cpp_2::token::LlamaToken;
-use llama_cpp_2::vocab::LlamaVocab;
 
-use crate::likely;
-use crate::text::Text;
+use crate::{Text, Vocabulary, likely};
 
 /// The visible side of a request.
-pub(crate) struct Answer {
+pub struct Answer {
     text: Text,
     /// Absent where the answer is text as it is.
     tools: Option<Tools>,
@@ -27,33 +25,28 @@ struct Tools {
 
 impl Answer {
     /// Ends at the first of these texts; tells how likely tokens were if asked to.
-    pub(crate) fn new(stops: Vec<String>, logprobs: Option<u32>) -> Self {
+    pub fn new(stops: Vec<String>, logprobs: Option<u32>) -> Self {
         Self { text: Text::new(stops), tools: None, logprobs }
     }
 
     /// Looks for calls of these tools in this format.
-    pub(crate) fn with_tools(
-        mut self,
-        format: ToolFormat,
-        tools: Vec<Tool>,
-        marks: Arc<[LlamaToken]>,
-    ) -> Self {
+    pub fn with_tools(mut self, format: ToolFormat, tools: Vec<Tool>, marks: Arc<[LlamaToken]>) -> Self {
         self.tools = Some(Tools { parser: ToolParser::new(format, tools), marks });
         self
     }
 
     /// Whether somebody wants to know how likely tokens are.
-    pub(crate) fn wants_logprobs(&self) -> bool {
+    pub fn wants_logprobs(&self) -> bool {
         self.logprobs.is_some()
     }
 
     /// Takes the token that was chosen with these logits, and the buffer for its bytes. Tells which stop
     /// text ended the answer, if one did.
-    pub(crate) fn push(
+    pub fn push(
         &mut self,
         token: LlamaToken,
         logits: Option<&[f32]>,
-        vocab: &LlamaVocab<'_>,
+        vocab: &impl Vocabulary,
         piece: &mut Vec<u8>,
         emit: &mut dyn FnMut(Event),
     ) -> Option<u32> {
@@ -62,14 +55,14 @@ impl Answer {
         }
         let shown = self.tools.as_ref().is_some_and(|tools| tools.marks.contains(&token));
         piece.clear();
-        vocab.token_to_piece_into(token, piece, shown, None);
+        vocab.spell(token, shown, piece);
         let (text, stopped) = self.text.push(piece);
         self.tell(text, emit);
         stopped
     }
 
     /// Ends the answer, tells what was held back, and says how it ended.
-    pub(crate) fn finish(&mut self, finish: Finish, emit: &mut dyn FnMut(Event)) -> Finish {
+    pub fn finish(&mut self, finish: Finish, emit: &mut dyn FnMut(Event)) -> Finish {
         let mut finish = finish;
         if !matches!(finish, Finish::StoppedBy(_)) {
             let (rest, late) = self.text.finish();

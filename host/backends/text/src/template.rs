@@ -14,7 +14,7 @@ const PROBE: &str = "inferno-probe-7d1f";
 
 /// A template that was understood.
 #[derive(Debug)]
-pub(crate) struct Template {
+pub struct Template {
     environment: Environment<'static>,
     bos: String,
     eos: String,
@@ -24,7 +24,7 @@ pub(crate) struct Template {
 
 impl Template {
     /// Understands a template; `bos` and `eos` are the texts of the tokens that begin and end a text.
-    pub(crate) fn new(source: &str, bos: String, eos: String) -> Result<Self, Error> {
+    pub fn new(source: &str, bos: String, eos: String) -> Result<Self, Error> {
         let mut environment = Environment::new();
         // As the reference implementation sets them.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -45,7 +45,7 @@ impl Template {
     }
 
     /// The content of a message that says this.
-    pub(crate) fn content(&self, text: &str) -> Value {
+    pub fn content(&self, text: &str) -> Value {
         if self.parts { parts(text) } else { Value::from(text) }
     }
 
@@ -56,7 +56,7 @@ impl Template {
     }
 
     /// The prompt for these messages, up to where the model's answer begins. Without tools it is not told of any.
-    pub(crate) fn render(&self, messages: Vec<Value>, tools: Option<Vec<Value>>) -> Result<String, Error> {
+    pub fn render(&self, messages: Vec<Value>, tools: Option<Vec<Value>>) -> Result<String, Error> {
         let variables = context! {
             messages => messages,
             add_generation_prompt => true,

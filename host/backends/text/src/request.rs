@@ -1,6 +1,6 @@
 //! What a request may ask for.
 
-use inferno_backend::{Error, Generate};
+use inferno_backend::{Error, ErrorKind, Generate};
 
 /// The most likely tokens that are told in the place of one.
 const MOST_TOP: u32 = 20;
@@ -8,7 +8,7 @@ const MOST_TOP: u32 = 20;
 const GREATEST_BIAS: f32 = 100.0;
 
 /// Refuses what this model cannot do, whatever its context.
-pub(crate) fn check(request: &Generate, vocabulary: i32) -> Result<(), Error> {
+pub fn check(request: &Generate, vocabulary: i32) -> Result<(), Error> {
     request.sampling.check()?;
     if request.max_tokens == Some(0) {
         return Err(Error::invalid("max_tokens is 0, but must be at least 1")
@@ -31,4 +31,15 @@ pub(crate) fn check(request: &Generate, vocabulary: i32) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A prompt that leaves no room for an answer; says so with both numbers.
+pub fn too_long(length: &str, room: u32) -> Error {
+    Error::new(
+        ErrorKind::ContextLength,
+        format!(
+            "the prompt has {length} tokens, but the model's context has room for {room}, answer included"
+        ),
+    )
+    .hint("shorten the prompt, or load the model with a longer context if it was trained with one")
 }

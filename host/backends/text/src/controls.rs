@@ -8,23 +8,23 @@ use std::borrow::Cow;
 
 /// The texts of a model's control tokens.
 #[derive(Debug, Default)]
-pub(crate) struct Controls {
+pub struct Controls {
     /// By first byte, the longest first.
     by_first: std::collections::BTreeMap<u8, Vec<String>>,
 }
 
 /// A piece of a prompt.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Piece<'a> {
+pub struct Piece<'a> {
     /// What it says.
-    pub(crate) text: &'a str,
+    pub text: &'a str,
     /// Control tokens in it are meant.
-    pub(crate) parse: bool,
+    pub parse: bool,
 }
 
 impl Controls {
     /// Control tokens with these texts.
-    pub(crate) fn new(texts: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
         let mut controls = Self::default();
         for text in texts {
             if let Some(&first) = text.as_bytes().first() {
@@ -38,7 +38,7 @@ impl Controls {
     }
 
     /// A character to mark with that none of the texts has; `None` when no text spells a control token.
-    pub(crate) fn mark(&self, texts: &[&str]) -> Option<char> {
+    pub fn mark(&self, texts: &[&str]) -> Option<char> {
         if !texts.iter().any(|text| self.find(text).is_some()) {
             return None;
         }
@@ -46,7 +46,7 @@ impl Controls {
     }
 
     /// The text with the mark in front of each control token.
-    pub(crate) fn marked<'a>(&self, text: &'a str, mark: char) -> Cow<'a, str> {
+    pub fn marked<'a>(&self, text: &'a str, mark: char) -> Cow<'a, str> {
         let Some(mut next) = self.find(text) else { return Cow::Borrowed(text) };
         let mut out = String::with_capacity(text.len() + 16);
         let mut rest = text;
@@ -67,7 +67,7 @@ impl Controls {
     }
 
     /// Cuts a rendered prompt at the marks.
-    pub(crate) fn pieces<'a>(&self, prompt: &'a str, mark: char) -> Vec<Piece<'a>> {
+    pub fn pieces<'a>(&self, prompt: &'a str, mark: char) -> Vec<Piece<'a>> {
         let mut parts = prompt.split(mark);
         let mut pieces = vec![Piece { text: parts.next().unwrap_or_default(), parse: true }];
         for part in parts {

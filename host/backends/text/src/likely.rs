@@ -2,19 +2,18 @@
 
 use inferno_backend::{Choice, Token};
 use llama_cpp_2::token::LlamaToken;
-use llama_cpp_2::vocab::LlamaVocab;
+
+use crate::Vocabulary;
 
 /// What stands for a probability of nothing, which JSON has no number for.
 const NEVER: f32 = -9999.0;
 
 /// The chosen token and the likeliest ones in its place, by the model's own logits.
-pub(crate) fn choice(logits: &[f32], chosen: LlamaToken, most: u32, vocab: &LlamaVocab<'_>) -> Choice {
+pub fn choice(logits: &[f32], chosen: LlamaToken, most: u32, vocab: &impl Vocabulary) -> Choice {
     let total = log_sum(logits);
     let token = |id: usize| Token {
         id: u32::try_from(id).unwrap_or(u32::MAX),
-        bytes: i32::try_from(id)
-            .map(|id| vocab.token_to_piece(LlamaToken(id), true, None))
-            .unwrap_or_default(),
+        bytes: i32::try_from(id).map(|id| spelt(vocab, LlamaToken(id))).unwrap_or_default(),
         logprob: logits.get(id).map_or(NEVER, |&logit| logprob(logit, total)),
     };
     let top = likeliest(logits, most as usize);
@@ -22,6 +21,12 @@ pub(crate) fn choice(logits: &[f32], chosen: LlamaToken, most: u32, vocab: &Llam
         token: token(usize::try_from(chosen.0).unwrap_or(usize::MAX)),
         top: top.into_iter().map(token).collect(),
     }
+}
+
+fn spelt(vocab: &impl Vocabulary, token: LlamaToken) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    vocab.spell(token, true, &mut bytes);
+    bytes
 }
 
 /// The logarithm of the sum of what the logits are logarithms of.

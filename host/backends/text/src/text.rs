@@ -3,7 +3,7 @@
 use inferno_backend::{StopMatcher, Utf8Assembler};
 
 /// The text of one answer.
-pub(crate) struct Text {
+pub struct Text {
     characters: Utf8Assembler,
     /// Absent where there is nothing to look for.
     stops: Option<StopMatcher>,
@@ -11,13 +11,13 @@ pub(crate) struct Text {
 
 impl Text {
     /// Ends at the first of these texts.
-    pub(crate) fn new(stops: Vec<String>) -> Self {
+    pub fn new(stops: Vec<String>) -> Self {
         let stops = stops.iter().any(|stop| !stop.is_empty()).then(|| StopMatcher::new(stops));
         Self { characters: Utf8Assembler::default(), stops }
     }
 
     /// Takes a token's bytes; returns what may be shown, and which stop text ended the answer, if one did.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> (String, Option<u32>) {
+    pub fn push(&mut self, bytes: &[u8]) -> (String, Option<u32>) {
         let text = self.characters.push(bytes);
         match &mut self.stops {
             None => (text, None),
@@ -30,7 +30,7 @@ impl Text {
     }
 
     /// What was held back when the answer ends otherwise, and which stop text came up in it, if one did.
-    pub(crate) fn finish(&mut self) -> (String, Option<u32>) {
+    pub fn finish(&mut self) -> (String, Option<u32>) {
         let text = self.characters.finish();
         match &mut self.stops {
             None => (text, None),
