@@ -8,7 +8,9 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{Foreign, Format, Header, echo, format::DETECT_BYTES, gguf};
+use inferno_formats::gguf::Contents;
+
+use crate::{Foreign, Format, Header, echo, format::DETECT_BYTES, gguf, summary::summary};
 
 /// A generous bound for the parts of a split model.
 const MAX_PARTS: u32 = 1024;
@@ -154,12 +156,12 @@ fn read_gguf(files: &Files) -> Result<Content, String> {
             return Ok(width.map_or(Content::Accessory, Content::Projector));
         }
     }
-    let header = gguf::summary(&contents).map_err(|error| error.to_string())?;
+    let header = summary(&contents).map_err(|error| error.to_string())?;
     Ok(Content::Model(Format::Gguf, Box::new(header)))
 }
 
 /// A split model whose file was renamed would load with half of its tensors missing.
-pub(crate) fn check_split(first: Option<&gguf::Contents>, parts: usize) -> Result<(), String> {
+pub(crate) fn check_split(first: Option<&Contents>, parts: usize) -> Result<(), String> {
     let declared = first.map_or(Ok(None), |first| first.metadata.number("split.count"));
     let declared = declared.map_err(|error| error.to_string())?.unwrap_or(0).max(1);
     if declared as usize == parts {

@@ -16,6 +16,7 @@ mod inspect;
 mod models;
 mod names;
 mod projector;
+mod summary;
 mod validate;
 
 pub use error::ModelsError;

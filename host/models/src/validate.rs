@@ -8,6 +8,7 @@ use crate::{
     Foreign, Format, Header, ModelsError, echo,
     gguf::{self, Part},
     inspect::{self, Files},
+    summary::summary,
 };
 
 /// What was found out about a file.
@@ -97,7 +98,7 @@ fn check_gguf(report: &mut Report, files: &Files) {
             }
         }
     }
-    let header = match gguf::summary(&parts) {
+    let header = match summary(&parts) {
         Ok(header) => header,
         Err(error) => return add_structure(report, Err((error.part, error.to_string()))),
     };

@@ -12,15 +12,47 @@ const MAX_NAME: u64 = 63;
 const MAX_DIMENSIONS: u32 = 4;
 
 /// One tensor; its place is relative to the start of the data.
-#[derive(Debug)]
-pub(crate) struct Tensor {
-    pub(crate) kind: TensorType,
-    pub(crate) elements: u64,
-    name: String,
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// Unique in its file, at most 63 bytes long.
+    pub name: String,
+    /// Elements in each dimension, the one that lies closest together (a row) first: 1 to 4, as the file says.
+    pub shape: Vec<u64>,
+    /// How its numbers are packed.
+    pub kind: TensorType,
+    /// All elements.
+    pub elements: u64,
+    /// Where its data begins, in bytes from the start of all data.
+    pub offset: u64,
+    /// Bytes that its data takes.
+    pub bytes: u64,
     /// Where the list names it, for errors.
     entry: u64,
-    offset: u64,
-    bytes: u64,
+}
+
+impl Tensor {
+    /// A tensor that is to be written at `offset`, or why there can be none of that shape.
+    pub fn new(
+        name: impl Into<String>,
+        shape: &[u64],
+        kind: TensorType,
+        offset: u64,
+    ) -> Result<Self, String> {
+        let name = name.into();
+        if name.len() as u64 > MAX_NAME {
+            return Err(format!("the name {name:?} has more than {MAX_NAME} bytes"));
+        }
+        let mut whole = [1; MAX_DIMENSIONS as usize];
+        let Some(start) = whole.get_mut(..shape.len()) else {
+            return Err(format!(
+                "{name} has {} dimensions, but at most {MAX_DIMENSIONS} are allowed",
+                shape.len()
+            ));
+        };
+        start.copy_from_slice(shape);
+        let (elements, bytes) = extent(whole, kind).map_err(|message| format!("{name}: {message}"))?;
+        Ok(Self { name, shape: shape.to_vec(), kind, elements, offset, bytes, entry: 0 })
+    }
 }
 
 pub(super) fn read<R: Read + Seek>(
@@ -79,7 +111,8 @@ fn read_one<R: Read + Seek>(
         let message = format!("its offset is {offset}, which is not a multiple of {alignment}");
         return Err(GgufError::invalid(at, message));
     }
-    Ok(Tensor { kind, elements, name, entry, offset, bytes })
+    let shape = shape[..dimensions as usize].to_vec();
+    Ok(Tensor { name, shape, kind, elements, offset, bytes, entry })
 }
 
 /// Elements and bytes of a shape, where both exist.

@@ -2,16 +2,31 @@
 
 /// How numbers are packed: `block` of them take `bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TensorType {
-    number: u32,
-    pub(crate) name: &'static str,
-    pub(crate) block: u64,
-    pub(crate) bytes: u64,
+pub struct TensorType {
+    /// As files say it.
+    pub number: u32,
+    /// As people say it, such as `Q4_K`.
+    pub name: &'static str,
+    /// Numbers in a block.
+    pub block: u64,
+    /// Bytes that a block takes.
+    pub bytes: u64,
 }
 
 impl TensorType {
-    pub(super) fn from_number(number: u32) -> Option<Self> {
+    /// The type that a file calls by `number`, where it is known.
+    pub fn from_number(number: u32) -> Option<Self> {
         TENSOR_TYPES.iter().find(|kind| kind.number == number).copied()
+    }
+
+    /// The type of this name, in capitals or not.
+    pub fn from_name(name: &str) -> Option<Self> {
+        TENSOR_TYPES.iter().find(|kind| kind.name.eq_ignore_ascii_case(name)).copied()
+    }
+
+    /// Bytes that a row of so many elements takes; absent where it is no whole number of blocks.
+    pub fn row_bytes(self, elements: u64) -> Option<u64> {
+        elements.is_multiple_of(self.block).then(|| (elements / self.block).checked_mul(self.bytes))?
     }
 }
 
@@ -59,7 +74,7 @@ const TENSOR_TYPES: &[TensorType] = &[
 ];
 
 /// The name of a `general.file_type`, which tells the mixture that a file was quantized to.
-pub(super) fn file_type(number: u32) -> Option<&'static str> {
+pub fn file_type(number: u32) -> Option<&'static str> {
     Some(match number {
         0 => "F32",
         1 => "F16",

@@ -1,6 +1,9 @@
+//! What the parts of a model say together.
+
 use std::collections::BTreeMap;
 
-use super::{Contents, GgufError, Part, types};
+use inferno_formats::gguf::{Contents, GgufError, file_type};
+
 use crate::Header;
 
 /// What the files of one model (the first part of a split model first) say together.
@@ -8,8 +11,7 @@ pub(crate) fn summary(files: &[Contents]) -> Result<Header, GgufError> {
     let Some(first) = files.first() else { return Ok(Header::default()) };
     let metadata = &first.metadata;
     let architecture = metadata.text("general.architecture").unwrap_or("unknown").to_owned();
-    let number = |key: &str| metadata.number(key).map_err(|error| error.part(Part::Metadata));
-    let of_architecture = |key: &str| number(&format!("{architecture}.{key}"));
+    let of_architecture = |key: &str| metadata.number(&format!("{architecture}.{key}"));
     let text = |key: &str| metadata.text(key).map(str::to_owned);
     let tokens = metadata.array_length("tokenizer.ggml.tokens").and_then(|n| u32::try_from(n).ok());
     Ok(Header {
@@ -18,7 +20,7 @@ pub(crate) fn summary(files: &[Contents]) -> Result<Header, GgufError> {
             .iter()
             .flat_map(|file| &file.tensors)
             .fold(0, |sum: u64, tensor| sum.saturating_add(tensor.elements)),
-        quantization: quantization(files, number("general.file_type")?),
+        quantization: quantization(files, metadata.number("general.file_type")?),
         context_length: of_architecture("context_length")?,
         embedding_length: of_architecture("embedding_length")?,
         layers: of_architecture("block_count")?,
@@ -50,8 +52,8 @@ fn cache_per_token(
 }
 
 /// What the file calls itself, or else the type that most of its numbers have.
-fn quantization(files: &[Contents], file_type: Option<u32>) -> String {
-    if let Some(name) = file_type.and_then(types::file_type) {
+fn quantization(files: &[Contents], declared: Option<u32>) -> String {
+    if let Some(name) = declared.and_then(file_type) {
         return name.to_owned();
     }
     let mut elements: BTreeMap<&str, u64> = BTreeMap::new();

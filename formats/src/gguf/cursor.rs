@@ -74,7 +74,6 @@ impl<R: Read + Seek> Cursor<R> {
     }
 
     pub(super) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], GgufError> {
-        self.need(N as u64, what)?;
         let mut bytes = [0; N];
         self.fill(&mut bytes, what)?;
         Ok(bytes)
@@ -143,7 +142,9 @@ impl<R: Read + Seek> Cursor<R> {
         Ok(length)
     }
 
-    fn fill(&mut self, bytes: &mut [u8], what: &str) -> Result<(), GgufError> {
+    /// Fills `bytes`.
+    pub(super) fn fill(&mut self, bytes: &mut [u8], what: &str) -> Result<(), GgufError> {
+        self.need(bytes.len() as u64, what)?;
         self.reader.read_exact(bytes).map_err(|error| self.unreadable(&error, what))?;
         self.at += bytes.len() as u64;
         Ok(())
