@@ -7,8 +7,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{self, command, root, target};
 
-const TARGETS: &[&str] =
-    &["gguf_header", "grants", "plugin_manifest", "plugin_package", "plugin_sites", "worker_frames"];
+const TARGETS: &[&str] = &[
+    "gguf_header",
+    "grants",
+    "plugin_manifest",
+    "plugin_package",
+    "plugin_sites",
+    "safetensors_header",
+    "worker_frames",
+];
 /// Those that need the feature `plugins` of the fuzz crate.
 const OF_PLUGINS: &[&str] = &["grants", "plugin_manifest", "plugin_package", "plugin_sites"];
 
