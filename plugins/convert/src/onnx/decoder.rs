@@ -182,7 +182,7 @@ fn causal(
     let mut seen = graph.node("LessOrEqual", &[&keys, &queries], &[]);
     if let Some(tokens) = window {
         let back = graph.node("Sub", &[&queries, &keys], &[]);
-        let tokens = graph.whole(tokens as i64);
+        let tokens = graph.whole(i64::try_from(tokens).unwrap_or(i64::MAX));
         let near = graph.node("Less", &[&back, &tokens], &[]);
         seen = graph.node("And", &[&seen, &near], &[]);
     }
