@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 const TARGET: &str = "wasm32-wasip2";
 
 /// The folders in `plugins/` whose plugins the binary carries. Their packages are called `inferno-plugin-NAME`.
-const BUNDLED: [&str; 4] = ["anthropic", "gateway", "ollama", "pipeline"];
+const BUNDLED: [&str; 5] = ["anthropic", "convert", "gateway", "ollama", "pipeline"];
 
 /// Variables of the outer build that would change the inner one: they describe the host's target or the host's
 /// flags (`-C target-cpu=native` breaks a wasm build), or wrap the compiler for a purpose (clippy, coverage)
@@ -52,7 +52,7 @@ fn build() -> Result<(), String> {
     let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../..");
     let out = PathBuf::from(variable("OUT_DIR")?);
     demo_digest(&root)?;
-    for input in ["sdk/rust", "wit", "Cargo.toml", "Cargo.lock"] {
+    for input in ["formats", "sdk/rust", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     println!("cargo::rerun-if-changed=build.rs");

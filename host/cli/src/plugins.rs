@@ -194,7 +194,7 @@ impl Installation {
         }
         let callable = |plugin: &&Installed| {
             let roles = &plugin.package.manifest().roles;
-            plugin.enabled && (roles.step.is_some() || roles.judge.is_some())
+            plugin.enabled && (roles.step.is_some() || roles.judge.is_some() || roles.converter.is_some())
         };
         for plugin in self.plugins.values().filter(callable) {
             sandbox.registry().insert(self.load(sandbox, settings, plugin)?);

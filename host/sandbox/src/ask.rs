@@ -30,6 +30,13 @@ pub enum Access {
 }
 
 impl Access {
+    pub(crate) fn permissions(self) -> wasmtime_wasi::FsPerms {
+        match self {
+            Self::Read => wasmtime_wasi::FsPerms::ReadOnly,
+            Self::Write => wasmtime_wasi::FsPerms::ReadWrite,
+        }
+    }
+
     /// As it is written in TOML.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -67,6 +67,7 @@ pub(crate) mod bindings {
             "inferno:host/jobs.[method]job.cancel": async | trappable,
             "inferno:host/plugins.open-step": async | trappable,
             "inferno:host/plugins.judge": async | trappable,
+            "inferno:host/plugins.routes": async | trappable,
             "inferno:host/plugins.[method]step.process": async | trappable,
             "inferno:host/plugins.[method]step.take": async | trappable,
             "inferno:host/plugins.[method]step.finish": async | trappable,

@@ -14,13 +14,18 @@ pub(crate) struct Payer {
     pub(crate) meter: Arc<Meter>,
     /// The plugins at work, from the one that the host called to the one that pays.
     pub(crate) plugins: Arc<[String]>,
+    /// The plugin that pays may put itself to work in another role, where it is not already at work for itself.
+    pub(crate) for_itself: bool,
 }
 
 impl Payer {
     /// The names from the first one to `plugin`, if that may be put to work as well.
     pub(crate) fn extended(&self, plugin: &str) -> Result<Arc<[String]>, Error> {
         let way = || self.plugins.iter().map(String::as_str).chain([plugin]).collect::<Vec<_>>().join(" -> ");
-        if self.plugins.iter().any(|name| name == plugin) {
+        let (last, above) =
+            self.plugins.split_last().map_or((None, &[][..]), |(last, above)| (Some(last), above));
+        let by_itself = last.is_some_and(|last| last == plugin);
+        if above.iter().any(|name| name == plugin) || (by_itself && !self.for_itself) {
             return Err(Error::new(
                 ErrorKind::Chain,
                 format!("plugin \"{plugin}\" would be put to work on behalf of itself: {}", way()),

@@ -5,10 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::WasiCtxBuilder;
 
+use crate::ask::Access;
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind};
+use crate::lent::Lent;
 
 /// Where a plugin finds its folder.
 pub(crate) const DATA: &str = "/data";
@@ -32,7 +34,12 @@ impl Data {
     }
 
     /// Opens the folder of one tenant for one call. It is made when it is first needed.
-    pub(crate) fn lend(&self, tenant: &str, wasi: &mut WasiCtxBuilder) -> Result<(), Error> {
+    pub(crate) fn lend(
+        &self,
+        tenant: &str,
+        wasi: &mut WasiCtxBuilder,
+        lent: &mut Lent,
+    ) -> Result<(), Error> {
         let Self { plugin, root } = self;
         let failed = |what: String| {
             Error::new(
@@ -43,7 +50,8 @@ impl Data {
         let root = root.as_ref().ok_or_else(|| failed("this host keeps none".to_owned()))?;
         let folder = root.join(name_for(tenant));
         let opened = private(&folder).map_err(|error| error.to_string()).and_then(|()| {
-            let opened = wasi.preopened_dir(&folder, DATA, FsPerms::ReadWrite);
+            lent.add(DATA, &folder, Access::Write);
+            let opened = wasi.preopened_dir(&folder, DATA, Access::Write.permissions());
             opened.map(|_| ()).map_err(|error| error.root_cause().to_string())
         });
         opened.map_err(|why| {

@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::ask::Access;
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind};
+use crate::lent::Lent;
 
 /// A folder of this machine that a plugin finds under another name.
 #[derive(Debug)]
@@ -44,13 +45,15 @@ impl Folder {
     }
 
     /// Opens it for one call.
-    pub(crate) fn lend(&self, plugin: &str, wasi: &mut WasiCtxBuilder) -> Result<(), Error> {
-        let access = match self.access {
-            Access::Read => FsPerms::ReadOnly,
-            Access::Write => FsPerms::ReadWrite,
-        };
+    pub(crate) fn lend(
+        &self,
+        plugin: &str,
+        wasi: &mut WasiCtxBuilder,
+        lent: &mut Lent,
+    ) -> Result<(), Error> {
         let opened = self.real().map_err(|error| error.to_string()).and_then(|real| {
-            wasi.preopened_dir(real, &self.path, access)
+            lent.add(&self.path, real, self.access);
+            wasi.preopened_dir(real, &self.path, self.access.permissions())
                 .map(|_| ())
                 .map_err(|error| error.root_cause().to_string())
         });

@@ -26,6 +26,7 @@ mod exposition;
 mod folders;
 mod glob;
 mod grant;
+mod lent;
 mod limits;
 mod link;
 mod manifest;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::Services;
+use crate::ask::Access;
 use crate::call::Account;
 use crate::capability::http::Requests;
 use crate::chain::Payer;
@@ -17,6 +18,7 @@ use crate::data::Data;
 use crate::effect::Effect;
 use crate::error::{Error, ErrorKind};
 use crate::folders::Folder;
+use crate::lent::Lent;
 use crate::limits::{Limit, Limits};
 use crate::meter::{Growth, Meter, Reached};
 use crate::registry::Directory;
@@ -30,6 +32,9 @@ use crate::workdir;
 pub(crate) const MAX_RESOURCES: usize = 4096;
 /// How many random bytes a plugin gets at a time.
 const MAX_RANDOM: u64 = 64 << 10;
+/// Where a converter finds what it reads, and where it writes.
+const INPUT: &str = "/in";
+const OUTPUT: &str = "/out";
 
 /// On whose behalf a plugin is called.
 #[derive(Clone, Debug)]
@@ -79,6 +84,8 @@ pub(crate) struct State {
     held: u64,
     /// How many locks the plugin holds.
     pub(crate) locks: usize,
+    /// The folders that the plugin finds.
+    pub(crate) lent: Lent,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Requests,
@@ -94,6 +101,18 @@ pub(crate) enum Surroundings<'a> {
     Conversion { input: &'a Path, output: &'a Path },
 }
 
+impl Surroundings<'_> {
+    /// Nobody waits for the thread on which the plugin waits for a file: a command of a process of its own, or a
+    /// conversion. To read and write there is then cheaper than to hand it to another thread.
+    fn is_alone(&self) -> bool {
+        match self {
+            Self::Service => false,
+            Self::Command(run) => matches!(run.streams, Streams::Process),
+            Self::Conversion { .. } => true,
+        }
+    }
+}
+
 impl State {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -107,9 +126,11 @@ impl State {
         let actor = Arc::new(Actor { plugin: shared.effect.plugin.clone(), caller });
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
+        let (wasi, lent) = wasi(&shared, &actor, &meter, around, &tape)?;
         Ok(Self {
             growth: Growth::new(&limits, meter.clone()),
-            wasi: wasi(&shared, &actor, &meter, around, &tape)?,
+            wasi,
+            lent,
             hooks: Requests::new(shared.clone(), actor.clone(), tape.clone()),
             tape,
             shared,
@@ -131,7 +152,7 @@ impl State {
 
     /// This call as the one that pays for another plugin's work.
     pub(crate) fn payer(&self) -> Payer {
-        Payer { meter: self.meter.clone(), plugins: self.chain.clone() }
+        Payer { meter: self.meter.clone(), plugins: self.chain.clone(), for_itself: false }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -156,8 +177,9 @@ fn wasi(
     meter: &Arc<Meter>,
     around: &Surroundings<'_>,
     tape: &Tape,
-) -> Result<WasiCtx, Error> {
+) -> Result<(WasiCtx, Lent), Error> {
     let mut wasi = WasiCtxBuilder::new();
+    let mut lent = Lent::default();
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).max_random_size(MAX_RANDOM);
     match around {
         Surroundings::Service | Surroundings::Conversion { .. } => {
@@ -167,32 +189,41 @@ fn wasi(
         Surroundings::Command(run) => {
             wasi.arg(&run.verb).args(&run.args);
             streams(&mut wasi, &run.streams, meter, tape);
-            work_in(run.workdir.as_deref(), shared, &mut wasi)?;
+            work_in(run.workdir.as_deref(), shared, &mut wasi, &mut lent)?;
         }
     }
+    // A task that waits for the disk is one thread less for the others: here there is nobody else, or the disk is the work.
+    wasi.allow_blocking_current_thread(around.is_alone());
     if tape.is_on() {
         tape::lend(tape, &mut wasi);
     }
     if let Surroundings::Conversion { input, output } = around {
-        lend(&mut wasi, input, "/in", FsPerms::ReadOnly)?;
-        lend(&mut wasi, output, "/out", FsPerms::ReadWrite)?;
+        for (host, name, access) in [(input, INPUT, Access::Read), (output, OUTPUT, Access::Write)] {
+            lend(&mut wasi, host, name, access)?;
+            lent.add(name, *host, access);
+        }
     } else {
         for folder in &shared.folders {
-            folder.lend(&actor.plugin, &mut wasi)?;
+            folder.lend(&actor.plugin, &mut wasi, &mut lent)?;
         }
     }
     if let Some(data) = &shared.data {
-        data.lend(&actor.caller.tenant, &mut wasi)?;
+        data.lend(&actor.caller.tenant, &mut wasi, &mut lent)?;
     }
-    Ok(wasi.build())
+    Ok((wasi.build(), lent))
 }
 
 /// The folder in which a command is run, for one that was granted it.
-fn work_in(folder: Option<&Path>, shared: &Shared, wasi: &mut WasiCtxBuilder) -> Result<(), Error> {
+fn work_in(
+    folder: Option<&Path>,
+    shared: &Shared,
+    wasi: &mut WasiCtxBuilder,
+    lent: &mut Lent,
+) -> Result<(), Error> {
     shared.effect.tell_missing_workdir();
     match (folder, shared.effect.workdir()) {
         (Some(folder), Some(access)) => {
-            workdir::lend(&shared.effect.plugin, folder, access, &shared.reserved, wasi)
+            workdir::lend(&shared.effect.plugin, folder, access, &shared.reserved, wasi, lent)
         }
         _ => Ok(()),
     }
@@ -222,8 +253,8 @@ fn streams(wasi: &mut WasiCtxBuilder, streams: &Streams, meter: &Arc<Meter>, tap
 }
 
 /// Opens a folder for the plugin, which knows it by another name.
-fn lend(wasi: &mut WasiCtxBuilder, folder: &Path, name: &str, access: FsPerms) -> Result<(), Error> {
-    wasi.preopened_dir(folder, name, access).map(|_| ()).map_err(|error| {
+fn lend(wasi: &mut WasiCtxBuilder, folder: &Path, name: &str, access: Access) -> Result<(), Error> {
+    wasi.preopened_dir(folder, name, access.permissions()).map(|_| ()).map_err(|error| {
         Error::new(ErrorKind::Host, format!("the folder {} cannot be opened: {error:#}", folder.display()))
     })
 }

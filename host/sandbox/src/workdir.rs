@@ -6,10 +6,11 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::ask::Access;
 use crate::error::{Error, ErrorKind};
+use crate::lent::Lent;
 
 /// What a plugin calls it, besides by its path on this machine.
 pub(crate) const WORKDIR: &str = ".";
@@ -21,6 +22,7 @@ pub(crate) fn lend(
     access: Access,
     reserved: &[PathBuf],
     wasi: &mut WasiCtxBuilder,
+    lent: &mut Lent,
 ) -> Result<(), Error> {
     let failed = |why: &dyn Display| {
         Error::new(
@@ -35,13 +37,11 @@ pub(crate) fn lend(
     if let Some((how, place)) = overlap(&real, reserved) {
         return Err(refusal(plugin, &real, how, place));
     }
-    let access = match access {
-        Access::Read => FsPerms::ReadOnly,
-        Access::Write => FsPerms::ReadWrite,
-    };
     let whole = real.to_str();
     for name in [whole, Some(WORKDIR)].into_iter().flatten() {
-        wasi.preopened_dir(&real, name, access).map_err(|error| failed(&error.root_cause()))?;
+        let opened = wasi.preopened_dir(&real, name, access.permissions());
+        opened.map_err(|error| failed(&error.root_cause()))?;
+        lent.add(name, &real, access);
     }
     if let Some(whole) = whole {
         // Where a program goes first that is to tell `data/x` from `/data/x`, which WASI's C library does not by itself.

@@ -78,7 +78,7 @@
 //! | [`models::load`], [`models::unload`] | which models are in memory, and for how long | `model_control = true` |
 //! | [`kv`] | small durable values, for each plugin and tenant apart | `kv = true` |
 //! | [`jobs`] | runs of its own command for later | `jobs = true` |
-//! | [`plugins`] | steps and judges of other plugins | `plugins = ["acme-*"]` |
+//! | [`plugins`] | steps, judges and converters of other plugins | `plugins = ["acme-*"]` |
 //! | [`quota`] | budgets that the user set, reserved and settled | `quota = ["NAME"]` |
 //! | [`secrets`] | secrets that the user keeps | `secrets = ["NAME"]` |
 //! | [`settings`] | what the user set for this plugin | nothing |

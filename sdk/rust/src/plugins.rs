@@ -19,9 +19,12 @@
 //! # }
 //! ```
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::bindings::inferno::host::plugins as wit;
+use crate::converter::Route;
 use crate::judge::{Sample, Verdict};
 use crate::step::{Item, Outcome};
 use crate::{Error, ErrorKind};
@@ -40,6 +43,56 @@ pub fn open_step(plugin: &str, config: &impl Serialize) -> Result<Step, Error> {
 pub fn judge(plugin: &str, config: &impl Serialize, samples: Vec<Sample>) -> Result<Vec<Verdict>, Error> {
     let samples: Vec<_> = samples.into_iter().map(Into::into).collect();
     Ok(wit::judge(plugin, &json(config)?, &samples)?.into_iter().map(Verdict::from).collect())
+}
+
+/// What a converter turns into what.
+pub fn routes(plugin: &str) -> Result<Vec<Route>, Error> {
+    Ok(wit::routes(plugin)?.into_iter().map(|(source, target)| Route { source, target }).collect())
+}
+
+/// Has a converter turn what is in the folder `input` along a route, into the folder `output`; `options` is what that
+/// plugin's documentation asks for. Both are, or lie in, folders that this plugin was lent itself. Returns the names of the
+/// files that it wrote, relative to `output`.
+///
+/// The converter works in an instance of its own, beside this one: several may be under way at once.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), inferno_sdk::Error> {
+/// use std::path::Path;
+/// use inferno_sdk::converter::Route;
+/// use inferno_sdk::plugins;
+/// use serde_json::json;
+///
+/// let route = Route::new("text", "vocabulary");
+/// let written = plugins::convert("acme-words", &route, &json!({}), Path::new("books"), Path::new("out")).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn convert(
+    plugin: &str,
+    route: &Route,
+    options: &impl Serialize,
+    input: &Path,
+    output: &Path,
+) -> Result<Vec<String>, Error> {
+    let (source, target) = (route.source.clone(), route.target.clone());
+    let (input, output) = (whole(input)?, whole(output)?);
+    Ok(wit::convert(plugin.to_owned(), source, target, json(options)?, input, output).await?)
+}
+
+/// A path as the host knows it, which knows of no current directory.
+fn whole(path: &Path) -> Result<String, Error> {
+    let unknown = |error: std::io::Error| {
+        Error::new(ErrorKind::Internal, format!("cannot tell the working directory: {error}"))
+    };
+    let path = if path.is_absolute() {
+        path.to_owned()
+    } else {
+        std::env::current_dir().map_err(unknown)?.join(path)
+    };
+    path.into_os_string().into_string().map_err(|path| {
+        Error::new(ErrorKind::Invalid, format!("the path {} is not valid UTF-8", path.display()))
+    })
 }
 
 /// A step at work: one instance of the plugin that sees every batch. Dropping it ends the instance.

@@ -1,6 +1,8 @@
 //! `inferno:host/plugins`: other plugins at work. Each runs in a sandbox of its own, with its own grants and limits, for
 //! the tenant of the one that calls it, which pays for what it uses. Needs the `plugins` grant for its name.
 
+mod conversion;
+
 use serde_json::json;
 use wasmtime::Result;
 use wasmtime::component::{Linker, Resource};
@@ -144,6 +146,10 @@ impl plugins::Host for State {
         };
         let judged = self.apart(async move { plugin.judge_for(order, config, samples).await }).await?;
         slot.done(judged.map_err(Error::from))
+    }
+
+    async fn routes(&mut self, plugin: String) -> Result<Result<Vec<(String, String)>, Error>> {
+        self.routes_of(plugin).await
     }
 }
 

@@ -9,7 +9,7 @@ use super::bindings::converter::exports::inferno::plugin::converter::Route;
 use super::bindings::converter::{Playing, PlayingPre};
 use crate::error::Error;
 use crate::plugin::Plugin;
-use crate::session::Session;
+use crate::session::{Order, Session};
 use crate::state::{Caller, State, Surroundings};
 
 pub(crate) type Converter = PlayingPre<State>;
@@ -17,7 +17,11 @@ pub(crate) type Converter = PlayingPre<State>;
 impl Plugin {
     /// What the plugin can convert into what.
     pub async fn converter_routes(&self, caller: Caller) -> Result<Vec<Route>, Error> {
-        let mut session = self.converter(caller, &Surroundings::Service).await?;
+        self.converter_routes_for(caller.into()).await
+    }
+
+    pub(crate) async fn converter_routes_for(&self, order: Order) -> Result<Vec<Route>, Error> {
+        let mut session = self.converter(order, &Surroundings::Service).await?;
         session
             .call(|live| {
                 async move {
@@ -40,8 +44,18 @@ impl Plugin {
         input: &Path,
         output: &Path,
     ) -> Result<Vec<String>, Error> {
-        let (route, options) = (route.clone(), options.to_owned());
-        let mut session = self.converter(caller, &Surroundings::Conversion { input, output }).await?;
+        self.convert_for(caller.into(), route.clone(), options.to_owned(), input, output).await
+    }
+
+    pub(crate) async fn convert_for(
+        &self,
+        order: Order,
+        route: Route,
+        options: String,
+        input: &Path,
+        output: &Path,
+    ) -> Result<Vec<String>, Error> {
+        let mut session = self.converter(order, &Surroundings::Conversion { input, output }).await?;
         let files: Vec<String> = session
             .call(move |live| {
                 async move {
@@ -59,10 +73,10 @@ impl Plugin {
         }
     }
 
-    async fn converter(&self, caller: Caller, around: &Surroundings<'_>) -> Result<Session<Playing>, Error> {
+    async fn converter(&self, order: Order, around: &Surroundings<'_>) -> Result<Session<Playing>, Error> {
         let converter = self.inner.roles.converter.as_ref().ok_or_else(|| self.plays_no("converter"))?;
         let limits = &self.inner.command_limits;
-        Session::open(self, "converter", converter, caller.into(), limits, around).await
+        Session::open(self, "converter", converter, order, limits, around).await
     }
 }
 
