@@ -11,6 +11,8 @@ use crate::printer::Printer;
 
 /// The word that stands for all that a plugin asks for.
 const ALL: &str = "all";
+/// The capability of which each single thing is one folder; of others that are left open there may be several.
+const FILES: &str = "files";
 
 impl Granting {
     /// The options make sense together.
@@ -39,11 +41,12 @@ impl Granting {
             None => held.clone(),
         };
         let names_folders = self.grant.iter().any(|word| word.starts_with("files="));
+        // Which folder it shall be is for the other words to say. What is left open besides may stay so.
+        let left_out = |ask: &&Ask| ask.blank.is_some() && (ask.key != FILES || names_folders);
         let mut words = Vec::new();
         for word in &self.grant {
             if word == ALL {
-                // Which folder it shall be is for the other words to say.
-                for ask in asks.iter().filter(|ask| !(ask.needs_folder && names_folders)) {
+                for ask in asks.iter().filter(|ask| !left_out(ask)) {
                     words.push(Word::try_from(ask)?);
                 }
             } else {
@@ -65,22 +68,27 @@ pub(crate) fn ask(
     for ask in asks {
         let why = ask.why.as_ref().map(|why| format!(" It says: \"{why}\".")).unwrap_or_default();
         let wants = format!("It wants to {}.{why}", ask.sentence);
-        if !ask.needs_folder {
+        let Some(blank) = ask.blank else {
             if printer.agrees(format_args!("{wants} Allow?"))? {
                 granted = grant(asked, &granted, &[Word::try_from(ask)?])?;
             }
             continue;
-        }
+        };
+        let mut question = format!("{wants} Which {}? [none]", blank.to_lowercase());
         loop {
-            let folder = printer.ask(format_args!("{wants} Which folder? [none]"))?;
-            if folder.is_empty() {
+            let named = printer.ask(format_args!("{question}"))?;
+            if named.is_empty() {
                 break;
             }
-            let word: Word = ask.word.replace("FOLDER", &folder).parse()?;
+            let word: Word = ask.word.replace(blank, &named).parse()?;
             match grant(asked, &granted, &[word]) {
-                Ok(more) => {
+                Ok(more) if ask.key == FILES => {
                     granted = more;
                     break;
+                }
+                Ok(more) => {
+                    granted = more;
+                    question = format!("Which other {}? [none]", blank.to_lowercase());
                 }
                 // A mistyped name is no reason to begin all over.
                 Err(error) => printer.warning(error),
@@ -98,7 +106,15 @@ pub(crate) fn missing<'a>(
 ) -> Result<Vec<&'a Ask>, Failure> {
     let mut missing = Vec::new();
     for ask in asks {
-        if ask.needs_folder {
+        if ask.blank.is_some() && ask.key != FILES {
+            // As many as the user likes; there is something missing where there is none.
+            let named = if ask.key == "http" { granted.http.len() } else { granted.secrets.len() };
+            if named == 0 {
+                missing.push(ask);
+            }
+            continue;
+        }
+        if ask.blank.is_some() {
             let lent = |file: &&FileUse| Some(&file.path) == ask.item.as_ref();
             let (asks_for, has) = (asked.files.iter().find(lent), granted.files.iter().find(lent));
             if asks_for.map(|file| file.access) > has.map(|file| file.access) {

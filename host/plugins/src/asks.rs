@@ -20,7 +20,7 @@ use crate::text::{visible, visible_lines};
 
 use files::Files;
 use inference::Inference;
-use list::List;
+use list::{List, Named};
 use switch::Switch;
 use workdir::Workdir;
 
@@ -35,10 +35,10 @@ pub struct Ask {
     pub sentence: String,
     /// The reason that the plugin gives.
     pub why: Option<String>,
-    /// What grants just this, as a word for `--grant`. Where the user has to name a folder, it says `FOLDER`.
+    /// What grants just this, as a word for `--grant`. Where the user has to name something, it has a blank.
     pub word: String,
-    /// The user has to say which folder it shall be.
-    pub needs_folder: bool,
+    /// What stands in the word for what the user has to name, such as `FOLDER`.
+    pub blank: Option<&'static str>,
     /// In the form of `[asks]`.
     #[serde(skip)]
     pub(crate) value: Value,
@@ -121,6 +121,7 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
         read: sites::read,
         covers: sites::covers,
         meet: sites::meet,
+        named: Some(Named { blank: "SITE", sentence: "send requests to sites that you name" }),
     },
     &List {
         key: "secrets",
@@ -130,6 +131,7 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
         read: list::word,
         covers: list::equal,
         meet: list::equal,
+        named: Some(Named { blank: "NAME", sentence: "read secrets that you name" }),
     },
     &List {
         key: "quota",
@@ -139,6 +141,7 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
         read: list::word,
         covers: list::equal,
         meet: list::equal,
+        named: None,
     },
     &List {
         key: "plugins",
@@ -152,6 +155,7 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
         read: globs::read,
         covers: globs::covers,
         meet: globs::meet,
+        named: None,
     },
 ];
 
@@ -191,7 +195,7 @@ impl Ask {
             None => key.to_owned(),
         };
         let (key, sentence) = (key.to_owned(), String::new());
-        Self { key, item, sentence, why: None, word, needs_folder: false, value }
+        Self { key, item, sentence, why: None, word, blank: None, value }
     }
 }
 
@@ -232,7 +236,7 @@ mod tests {
     const ALL: &str = "inference = { models = ['a-*', 'b'], tokens_per_call = 5 }\nkv = true\njobs = true\ndata = true\nmodels = true\n\
         files = [{ path = '/dict', access = 'read', why = 'words' }, { path = '/out', access = 'write' }]\n\
         workdir = { access = 'write', why = 'your pipelines' }\n\
-        http = ['https://api.example.com', 'https://*.example.org']\nsecrets = ['TOKEN']\nquota = ['daily']\n\
+        http = ['https://api.example.com', 'https://*.example.org', '*']\nsecrets = ['TOKEN', '*']\nquota = ['daily']\n\
         plugins = ['acme-*', '*']\n[why]\nkv = \"to\\u001b remember\"\ndata = 'its index'";
 
     #[test]
@@ -254,7 +258,9 @@ mod tests {
                 "files=/out=FOLDER:rw: read, make, change and remove files in a folder that you name, which it sees as \"/out\"",
                 "http=https://api.example.com: send requests to https://api.example.com",
                 "http=https://*.example.org: send requests to every host under example.org (https)",
+                "http=SITE: send requests to sites that you name",
                 "secrets=TOKEN: read the secret \"TOKEN\"",
+                "secrets=NAME: read secrets that you name",
                 "quota=daily: spend from the budget \"daily\"",
                 "plugins=acme-*: call the plugins whose names match \"acme-*\"",
                 "plugins=*: call every other plugin",
@@ -262,9 +268,11 @@ mod tests {
         );
         assert_eq!(asks[3].why.as_deref(), Some("to\\u{1b} remember"));
         assert_eq!(asks[5].why.as_deref(), Some("its index"));
-        assert_eq!((asks[6].why.as_deref(), asks[6].needs_folder), (Some("your pipelines"), false));
-        assert_eq!((asks[7].why.as_deref(), asks[7].needs_folder), (Some("words"), true));
+        assert_eq!((asks[6].why.as_deref(), asks[6].blank), (Some("your pipelines"), None));
+        assert_eq!((asks[7].why.as_deref(), asks[7].blank), (Some("words"), Some("FOLDER")));
         assert_eq!(asks[8].why, None);
+        let blanks: Vec<_> = asks[9..].iter().filter_map(|ask| ask.blank).collect();
+        assert_eq!(blanks, ["SITE", "NAME"]);
     }
 
     #[test]

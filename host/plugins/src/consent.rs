@@ -341,6 +341,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_open_the_user_names() {
+        let asked = caps("http = ['https://a.com', '*']\nsecrets = ['*']");
+        let nothing = Capabilities::default();
+        let given = |word: &str| grant(&asked, &nothing, &words(&[word]));
+        assert_eq!(given("http=https://b.com").unwrap(), caps("http = ['https://b.com']"));
+        assert_eq!(given("secrets=TOKEN").unwrap(), caps("secrets = ['TOKEN']"));
+        // The key alone means what the plugin named itself.
+        assert_eq!(given("http").unwrap(), caps("http = ['https://a.com']"));
+        let error = given("secrets").unwrap_err().to_string();
+        assert_eq!(error, "say which it shall be: secrets=NAME, as often as there are several");
+        for word in ["http=*", "secrets=*", "http=SITE"] {
+            assert!(given(word).is_err(), "{word}");
+        }
+        let open = &asks_of(&asked).unwrap()[1];
+        assert!(Word::try_from(open).is_err(), "nobody can agree to what nobody named");
+        let two = grant(&asked, &nothing, &words(&["http", "http=https://b.com"])).unwrap();
+        assert_eq!(revoke(&two, &words(&["http=https://b.com"])).unwrap(), caps("http = ['https://a.com']"));
+        // A version that leaves it open asks for more than one that does not, and the other way round.
+        assert!(!within(&asked, &two).unwrap() && within(&asked, &asked).unwrap());
+        assert!(!within(&two, &caps("http = ['*']")).unwrap());
+    }
+
+    #[test]
     fn lists_are_narrowed() {
         let asked =
             caps("http = ['https://*.a.com']\nsecrets = ['A', 'B']\nplugins = ['acme-*']\nquota = ['q']");

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::glob::Glob;
-use crate::site::{Site, Target};
+use crate::site::{Sites, Target};
+
+/// In the lists `http` and `secrets` of a manifest: whichever ones the user names. It grants nothing by itself.
+const NAMED_BY_USER: &str = "*";
 
 /// The use of models.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -93,9 +96,9 @@ pub struct Capabilities {
     pub files: Vec<FileUse>,
     /// The folder in which it is run as a command.
     pub workdir: Option<WorkdirUse>,
-    /// Sending HTTP requests to these sites.
-    pub http: Vec<Site>,
-    /// Secrets of these names.
+    /// Sending HTTP requests to these sites. In a manifest `*` stands for those that the user names.
+    pub http: Vec<Sites>,
+    /// Secrets of these names. In a manifest `*` stands for those that the user names.
     pub secrets: Vec<String>,
     /// Budgets of these names.
     pub quota: Vec<String>,
@@ -202,11 +205,14 @@ impl Capabilities {
         lines
     }
 
-    /// These as a grant of all that needs no more from the user: which folders `files` means is for them to say, and
-    /// reasons are the manifest's.
+    /// These as a grant of all that needs no more from the user: which folders `files` means, and which sites and secrets
+    /// `*` means, is for them to say, and reasons are the manifest's.
     pub(crate) fn as_given(&self) -> Self {
         let workdir = self.workdir.as_ref().map(|asked| WorkdirUse { access: asked.access, why: None });
-        Self { workdir, files: Vec::new(), ..self.clone() }
+        let mut given = Self { workdir, files: Vec::new(), ..self.clone() };
+        given.http.retain(|sites| *sites != Sites::NamedByUser);
+        given.secrets.retain(|name| name != NAMED_BY_USER);
+        given
     }
 
     /// Finds what the types alone let through.
@@ -220,14 +226,31 @@ impl Capabilities {
         if half == Half::Grant && self.workdir.as_ref().is_some_and(|workdir| workdir.why.is_some()) {
             return Err("workdir has `why`; reasons belong into plugin.toml".to_owned());
         }
+        if half == Half::Grant && self.http.contains(&Sites::NamedByUser) {
+            return Err("http has \"*\"; name the sites, such as \"https://api.example.com\"".to_owned());
+        }
+        if half == Half::Grant && self.secrets.iter().any(|name| name == NAMED_BY_USER) {
+            return Err("secrets has \"*\"; name the secrets, such as \"API_TOKEN\"".to_owned());
+        }
         for (key, names) in [("secrets", &self.secrets), ("quota", &self.quota)] {
-            if let Some(name) = names.iter().find(|name| !is_word(name)) {
+            let any = |name: &str| key == "secrets" && name == NAMED_BY_USER;
+            if let Some(name) = names.iter().find(|name| !is_word(name) && !any(name)) {
                 return Err(format!("{key} has {name:?}; use 1 to 64 letters, digits and -_."));
             }
         }
         Ok(())
     }
 
+    /// Whether these, as an ask, cover what a call needs: `*` covers all that the user may name.
+    pub(crate) fn asks_for(&self, need: Need<'_>) -> bool {
+        match need {
+            Need::Http(_) if self.http.contains(&Sites::NamedByUser) => true,
+            Need::Secret(_) if self.secrets.iter().any(|name| name == NAMED_BY_USER) => true,
+            _ => self.holds(need),
+        }
+    }
+
+    /// Whether these, as a grant, cover what a call needs.
     pub(crate) fn holds(&self, need: Need<'_>) -> bool {
         let named = |names: &[String], name: &str| names.iter().any(|held| held == name);
         match need {
@@ -236,7 +259,7 @@ impl Capabilities {
             Need::ModelControl => self.model_control,
             Need::Kv => self.kv,
             Need::Jobs => self.jobs,
-            Need::Http(target) => self.http.iter().any(|site| site.covers(target)),
+            Need::Http(target) => self.http.iter().any(|sites| sites.covers(target)),
             Need::Secret(name) => named(&self.secrets, name),
             Need::Quota(name) => named(&self.quota, name),
             Need::Plugin(name) => self.plugins.iter().any(|glob| glob.matches(name)),
@@ -262,7 +285,7 @@ impl Capabilities {
                     .get_or_insert_with(|| ModelUse { models: Vec::new(), tokens_per_call: None });
                 inference.models.push(Glob(model.to_owned()));
             }
-            Need::Http(target) => all.http.push(Site::of(target)),
+            Need::Http(target) => all.http.push(Sites::of(target)),
             Need::Secret(name) => all.secrets.push(name.to_owned()),
             Need::Quota(name) => all.quota.push(name.to_owned()),
             Need::Plugin(name) => all.plugins.push(Glob(name.to_owned())),
@@ -347,8 +370,8 @@ jobs = true
 data = true
 files = [{ path = "/docs", access = "read", why = 'to read "them"' }, { path = "/out", access = "write" }]
 workdir = { access = "write", why = "your pipelines" }
-http = ["https://api.example.com", "http://localhost:8080"]
-secrets = ["API_KEY"]
+http = ["https://api.example.com", "http://localhost:8080", "*"]
+secrets = ["API_KEY", "*"]
 quota = ["tokens"]
 plugins = ["acme-*"]
 "#;
@@ -368,6 +391,13 @@ plugins = ["acme-*"]
         given.check(Half::Grant).unwrap();
         assert_eq!(given.to_toml().lines().count(), ALL.lines().count() - 1, "all but the folders");
         assert!(given.to_toml().contains("\nworkdir = { access = \"write\" }\n"));
+        let named =
+            "\nhttp = [\"https://api.example.com\", \"http://localhost:8080\"]\nsecrets = [\"API_KEY\"]\n";
+        assert!(
+            given.to_toml().contains(named),
+            "which ones the user means nobody knows: {}",
+            given.to_toml()
+        );
     }
 
     #[test]
@@ -387,6 +417,9 @@ plugins = ["acme-*"]
         check(Half::Grant, &format!("files = [{{ {docs}, host = 'x' }}]"), "files has host = \"x\"");
         check(Half::Grant, &format!("files = [{{ {docs}, host = '/x', why = 'y' }}]"), "files has `why`");
         check(Half::Grant, "workdir = { access = 'read', why = 'y' }", "workdir has `why`");
+        check(Half::Grant, "http = ['https://a.com', '*']", "http has \"*\"; name the sites");
+        check(Half::Grant, "secrets = ['*']", "secrets has \"*\"; name the secrets");
+        check(Half::Ask, "quota = ['*']", "quota has \"*\"");
         check(Half::Ask, "secrets = ['a b']", "secrets has \"a b\"");
         check(Half::Ask, "quota = ['']", "quota has \"\"");
     }

@@ -27,7 +27,7 @@ pub(crate) struct Effect {
 impl Effect {
     /// Whether a call may go on.
     pub(crate) fn check(&self, call: &str, need: Need<'_>) -> Result<(), Denial> {
-        let (asked, granted) = (self.asked.holds(need), self.granted.given.holds(need));
+        let (asked, granted) = (self.asked.asks_for(need), self.granted.given.holds(need));
         if !(asked && granted) {
             return Err(self.denial(call, need, asked, granted));
         }
@@ -38,7 +38,7 @@ impl Effect {
 
     /// Whether a call that needs this would go on.
     pub(crate) fn permits(&self, need: Need<'_>) -> bool {
-        self.asked.holds(need) && self.granted.given.holds(need)
+        self.asked.asks_for(need) && self.granted.given.holds(need)
     }
 
     /// Whether the plugin may see a model of this name. A half that says nothing about models hides none.
@@ -174,6 +174,7 @@ mod tests {
     use super::*;
     use crate::grant::Grants;
     use crate::package::Origin;
+    use crate::site::Target;
 
     const DIGEST: &str = "sha256:00000000000000000000000000000000000000000000000000000000000000aa";
     const OTHER: &str = "sha256:00000000000000000000000000000000000000000000000000000000000000bb";
@@ -262,6 +263,30 @@ mod tests {
         bundled.check("c", Need::Inference("small")).unwrap();
         assert!(bundled.check("c", Need::Inference("any")).is_err());
         assert!(bundled.check("c", Need::Kv).is_err());
+    }
+
+    #[test]
+    fn what_the_user_names_is_granted_by_its_name_alone() {
+        let target = |uri: &str| Target::of(&uri.parse().unwrap()).unwrap();
+        let (here, there) = (target("https://a.example/x"), target("https://b.example/x"));
+        let asks = "http = ['*']\nsecrets = ['*']";
+        let bundled = effect(asks, "", &Origin::Bundled);
+        assert_eq!(bundled.granted.source, Source::BuiltIn);
+        let denial = bundled.check("wasi:http", Need::Http(&here)).unwrap_err();
+        assert!(denial.message.ends_with("its manifest asks for it, but the user has not granted it"));
+        let (_, line) = denial.hint.split_once("aa\"\n").unwrap();
+        assert_eq!(line, "http = [\"https://a.example\"]", "the line that would grant it");
+        assert!(bundled.check("c", Need::Secret("TOKEN")).is_err(), "nothing by itself");
+
+        let (_, lines) = denial.hint.split_once('\n').unwrap();
+        let named = effect(asks, &format!("{lines}\nsecrets = ['TOKEN']"), &Origin::Bundled);
+        named.check("wasi:http", Need::Http(&here)).unwrap();
+        named.check("c", Need::Secret("TOKEN")).unwrap();
+        assert!(named.check("wasi:http", Need::Http(&there)).is_err(), "nobody named it");
+        assert!(named.check("c", Need::Secret("OTHER")).is_err(), "nobody named it");
+        // The overlap: a grant alone does nothing.
+        let unasked = effect("kv = true", lines, &file());
+        assert!(unasked.check("wasi:http", Need::Http(&here)).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::ask::{Capabilities, FileUse, Half, ModelUse, WorkdirUse};
 use crate::error::{Error, ErrorKind};
 use crate::glob::Glob;
 use crate::package::{Origin, Package};
-use crate::site::Site;
+use crate::site::Sites;
 use crate::strict;
 
 /// One entry of the grants file.
@@ -35,7 +35,7 @@ struct Entry {
     #[serde(default)]
     workdir: Option<WorkdirUse>,
     #[serde(default)]
-    http: Vec<Site>,
+    http: Vec<Sites>,
     #[serde(default)]
     secrets: Vec<String>,
     #[serde(default)]
@@ -276,5 +276,7 @@ mod tests {
         check("files=[{path='/d',access='all',host='/x'}]", "grants.toml:4: unknown variant `all`");
         check("workdir={access='write',why='x'}", "the grant of plugin \"a\": workdir has `why`");
         check("http=['https://*']", "grants.toml:4: \"https://*\" is no site");
+        check("http=['*']", "the grant of plugin \"a\": http has \"*\"; name the sites");
+        check("secrets=['*']", "the grant of plugin \"a\": secrets has \"*\"; name the secrets");
     }
 }

@@ -81,7 +81,7 @@ pub use role::http::{Body, Conversation};
 pub use role::step::Step;
 pub use secrets::Secrets;
 pub use setup::{Budget, Own, Setup};
-pub use site::Site;
+pub use site::{Site, Sites};
 pub use state::Caller;
 pub use tape::{Head as TapeHead, Recording, Tape};
 pub use units::{Size, Span};

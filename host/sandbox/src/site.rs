@@ -41,6 +41,29 @@ pub(crate) struct Target {
     pub(crate) port: u16,
 }
 
+/// An entry of the list `http`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sites {
+    /// Those that fit a pattern.
+    Like(Site),
+    /// In a manifest, as `*`: those that the user names in the grant.
+    NamedByUser,
+}
+
+impl Sites {
+    pub(crate) fn of(target: &Target) -> Self {
+        Self::Like(Site::of(target))
+    }
+
+    /// Whether they are known to have this target among them.
+    pub(crate) fn covers(&self, target: &Target) -> bool {
+        match self {
+            Self::Like(site) => site.covers(target),
+            Self::NamedByUser => false,
+        }
+    }
+}
+
 impl Site {
     /// Whether a request to this address is one to this site. Which addresses its host stands for is another matter,
     /// which is looked at when the request is made.
@@ -155,9 +178,22 @@ impl FromStr for Site {
     }
 }
 
-impl<'de> Deserialize<'de> for Site {
+impl<'de> Deserialize<'de> for Sites {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        if text == "*" {
+            return Ok(Self::NamedByUser);
+        }
+        text.parse().map(Self::Like).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for Sites {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Like(site) => site.fmt(f),
+            Self::NamedByUser => f.write_str("*"),
+        }
     }
 }
 
@@ -219,6 +255,7 @@ mod tests {
             "example.com",
             "ftp://example.com",
             "https://",
+            "*",
             "https://*",
             "https://*.com",
             "https://a.*.com",

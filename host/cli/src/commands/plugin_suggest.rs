@@ -95,6 +95,12 @@ fn compare(plugin: &Installed, uses: &[Use]) -> Result<Suggestion, Failure> {
             suggestion.not_known.push(ask.word);
             continue;
         }
+        if ask.blank.is_some() {
+            if !uses.iter().any(|one| one.key == ask.key) {
+                suggestion.not_used.push(ask.word);
+            }
+            continue;
+        }
         let bound = grant(&manifest.asks, &Capabilities::default(), &[Word::try_from(&ask)?])?;
         if is_used(&ask, &bound, uses)? {
             continue;

@@ -48,7 +48,7 @@ impl Kind for Files {
                 sentence: format!("{verbs} {which}, which it sees as \"{path}\""),
                 why: folder.why.as_deref().map(visible),
                 word,
-                needs_folder: folder.host.is_none(),
+                blank: folder.host.is_none().then_some("FOLDER"),
                 ..Ask::new(self.key(), Some(&folder.path), make(vec![folder.clone()]))
             }
         };

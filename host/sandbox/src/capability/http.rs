@@ -94,10 +94,12 @@ impl WasiHttpHooks for Requests {
                     "plugin \"{}\" sent a request to {target}, which stands for {address}, {kind}: such addresses are refused unless the grant names them",
                     actor.plugin
                 );
-                let hint = format!(
-                    "if that is meant, let the plugin ask for the address itself, and grant it: http = [\"{}\"]",
-                    Target { host: crate::site::Host::Address(address), ..target }
-                );
+                let itself = Target { host: crate::site::Host::Address(address), ..target };
+                let lead = match shared.effect.asked.asks_for(Need::Http(&itself)) {
+                    true => "if that is meant, grant the address itself, and have it send to that",
+                    false => "if that is meant, let the plugin ask for the address itself, and grant it",
+                };
+                let hint = format!("{lead}: http = [\"{itself}\"]");
                 refuse(&shared, &actor, &message, &hint, "destination-IP-prohibited");
                 return Err(Error::DestinationIpProhibited);
             }

@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::guests::{PROXY, guest};
+use crate::guests::{PROBE, PROXY, guest};
 use crate::lab::{Lab, ask, manifest, ok};
 use crate::log::Captured;
 use crate::web::{Told, Web};
@@ -84,6 +84,29 @@ async fn what_is_not_on_both_lists_is_denied() {
     refused(&probe, &format!("{here}/hello&method=CONNECT")).await;
     refused(&probe, &format!("{here}/hello&authority=localhost:{port}%40evil.example")).await;
     assert_eq!(web.requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sites_that_the_user_names_a_plugin_reaches_those_only() {
+    let (web, other) = (Web::start().await, Web::start().await);
+    let here = format!("http://localhost:{}", web.port);
+    let (lab, told) = naming(&[("localhost", &["127.0.0.1"]), ("api.example.com", &["127.0.0.1"])]);
+    let open = manifest("probe", "[roles.http]\nmounts = ['/probe']", "[asks]\nhttp = ['*']");
+    let bundled = lab.load(&open, guest(PROBE)).unwrap();
+    assert_eq!(refused(&bundled, &format!("{here}/hello")).await, "ErrorCode::HttpRequestDenied");
+    let probe = probe_of(&lab, "*", &here);
+    ok(&probe, &format!("/probe/fetch?url={here}/hello"), "").await;
+    for url in
+        [format!("http://localhost:{}/hello", other.port), format!("http://127.0.0.1:{}/hello", web.port)]
+    {
+        assert_eq!(refused(&probe, &url).await, "ErrorCode::HttpRequestDenied", "{url}");
+    }
+    assert_eq!((web.requests(), other.requests(), told.asked()), (1, 0, 1));
+    // A name that somebody else decides about does not become the inside by being named.
+    let named = format!("http://api.example.com:{}", web.port);
+    let probe = probe_of(&lab, "*", &named);
+    assert_eq!(refused(&probe, &format!("{named}/hello")).await, "ErrorCode::DestinationIpProhibited");
+    assert_eq!(web.requests(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,9 +254,17 @@ async fn the_log_says_what_would_allow_it() {
     let here = "http://api.example.com";
     refused(&probe_of(&lab, here, "http://other.example.com"), here).await;
     refused(&probe(&lab, here), here).await;
+    refused(&probe_of(&lab, "*", here), here).await;
     let text = captured.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("inferno::denied")).collect();
-    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(
+        lines[2].contains(
+            "grant the address itself, and have it send to that: http = [\\\"http://127.0.0.1\\\"]"
+        ),
+        "{}",
+        lines[2]
+    );
     assert!(lines[0].contains("which needs requests to http://api.example.com: its manifest asks for it, but the user has not granted it"), "{}", lines[0]);
     assert!(
         lines[0].contains("http = [\\\"http://other.example.com\\\", \\\"http://api.example.com\\\"]"),
