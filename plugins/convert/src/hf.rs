@@ -32,6 +32,7 @@ use weights::Weights;
 
 use crate::plan::{Encoding, Output, Plan, Target};
 
+pub(crate) use back::tokenizer_files;
 pub use back::{BackOptions, back};
 pub use error::Error;
 
@@ -93,9 +94,10 @@ pub fn plan(folder: &Path, options: &Options) -> Result<Plan, Error> {
     keys.count("general.file_type", file_type);
     keys.count("general.quantization_version", 2);
     keys.extend(model.keys.clone());
-    tokenizer::tell(&folder, &config, model.arch, model.lengths.vocabulary, &mut keys)?;
     let inputs = weights.inputs.clone();
+    // Before the tokens, so that there are as many of them as the configuration says.
     let drafts = tensors::place(&model, weights, packing)?;
+    tokenizer::tell(&folder, &config, model.arch, model.lengths.vocabulary, &mut keys)?;
     let output = assemble(&options.output, keys.finish()?, drafts)?;
     Ok(Plan { inputs, outputs: vec![output] })
 }

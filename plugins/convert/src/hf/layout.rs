@@ -223,6 +223,9 @@ pub(super) const BERT: &[Name] = &[
     name("encoder.layer.{}.output.LayerNorm", "blk.{}.layer_output_norm", &[Embedding], Plain, Both),
 ];
 
+/// The most numbers that a head may have; real ones have at most some hundreds.
+pub(super) const MAX_HEAD: u32 = 1 << 14;
+
 /// The lengths of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lengths {

@@ -108,7 +108,7 @@ impl Rope {
     }
 
     /// The short and the long factors of a model that was stretched so, for heads of which `turned` numbers are turned.
-    pub(super) fn long(&self, turned: u32) -> Result<Option<(Vec<f32>, Vec<f32>)>, Error> {
+    pub(super) fn long(&self, turned: u32) -> Result<Option<Factors>, Error> {
         if !matches!(self.kind.as_str(), "longrope" | "su") {
             return Ok(None);
         }
@@ -120,7 +120,7 @@ impl Rope {
             }
             Ok(list.into_iter().map(|number| number as f32).collect())
         };
-        Ok(Some((read("short_factor")?, read("long_factor")?)))
+        Ok(Some(Factors { short: read("short_factor")?, long: read("long_factor")? }))
     }
 
     /// The context that it was trained with before it was stretched.
@@ -132,6 +132,12 @@ impl Rope {
     pub(super) fn attention_factor(&self) -> Result<Option<f64>, Error> {
         self.global.float("attention_factor")
     }
+}
+
+/// What positions are divided by in a short context and in a long one.
+pub(super) struct Factors {
+    pub(super) short: Vec<f32>,
+    pub(super) long: Vec<f32>,
 }
 
 /// How Llama 3 was stretched.

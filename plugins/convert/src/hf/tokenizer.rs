@@ -1,7 +1,7 @@
 //! Tokens: how a model's texts become numbers, as Hugging Face's `tokenizer.json` says it and as GGUF does.
 
 mod bytes;
-pub(super) mod file;
+mod file;
 mod letters;
 mod pieces;
 pub(super) mod pre;
@@ -12,7 +12,7 @@ mod words;
 
 use std::collections::HashSet;
 
-use file::{File, MAX_FILE, Vocabulary};
+use file::{File, MAX_ENTRIES, MAX_FILE, Vocabulary};
 
 use super::Error;
 use super::folder::{Folder, json, missing};
@@ -61,6 +61,9 @@ pub(super) fn tell(
     rows: u32,
     keys: &mut Keys,
 ) -> Result<(), Error> {
+    if rows as usize > MAX_ENTRIES {
+        return Err(config.wrong("vocab_size", format!("is {rows}, but at most {MAX_ENTRIES} are allowed")));
+    }
     let bytes = folder.bytes(FILE, MAX_FILE)?.ok_or_else(|| without(folder))?;
     let file: File = json(FILE, &bytes)?;
     drop(bytes);

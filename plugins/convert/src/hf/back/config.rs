@@ -8,7 +8,7 @@ use inferno_formats::safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
 use super::super::Error;
-use super::super::layout::{BERT, LLAMA, Lengths, Name, QWEN2, QWEN3};
+use super::super::layout::{BERT, LLAMA, Lengths, MAX_HEAD, Name, QWEN2, QWEN3};
 use super::super::rope::Stretch;
 use super::facts::Facts;
 use super::tensors::Found;
@@ -79,7 +79,7 @@ fn decoder(facts: &Facts<'_>, found: &[Found], names: &'static [Name], kind: &st
         _ => embedding / heads,
     };
     let key_heads = facts.count("attention.head_count_kv")?.filter(|number| *number > 0).unwrap_or(heads);
-    if head == 0 || !head.is_multiple_of(2) || !heads.is_multiple_of(key_heads) {
+    if head == 0 || head > MAX_HEAD || !head.is_multiple_of(2) || !heads.is_multiple_of(key_heads) {
         return Err(
             facts.wrong(format!("{heads} heads of length {head} do not go with {key_heads} heads of keys"))
         );

@@ -2,7 +2,7 @@
 
 use super::super::Error;
 use super::super::keys::Keys;
-use super::super::layout::{LLAMA, Lengths, Name, QWEN2, QWEN3};
+use super::super::layout::{LLAMA, Lengths, MAX_HEAD, Name, QWEN2, QWEN3};
 use super::super::object::Object;
 use super::super::rope::Rope;
 use super::{Model, only};
@@ -61,6 +61,9 @@ pub(super) fn lengths(config: &Object) -> Result<Lengths, Error> {
             return Err(config.wrong("hidden_size", message));
         }
     };
+    if head > MAX_HEAD {
+        return Err(config.wrong("head_dim", format!("comes to {head}, but at most {MAX_HEAD} are allowed")));
+    }
     let key_heads = config.size("num_key_value_heads")?.unwrap_or(heads);
     if !heads.is_multiple_of(key_heads) || !head.is_multiple_of(2) {
         let message =

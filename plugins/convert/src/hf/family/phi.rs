@@ -31,11 +31,11 @@ pub(super) fn three(config: &Object) -> Result<Model, Error> {
     let before = before.unwrap_or(context);
     keys.count("phi3.rope.scaling.original_context_length", before);
     let mut made = Vec::new();
-    if let Some((short, long)) = rope.long(turned)? {
+    if let Some(factors) = rope.long(turned)? {
         let factor = rope.attention_factor()?.unwrap_or_else(|| attention_factor(context, before));
         keys.float("phi3.rope.scaling.attn_factor", factor);
-        made.push(("rope_factors_long.weight", long));
-        made.push(("rope_factors_short.weight", short));
+        made.push(("rope_factors_long.weight", factors.long));
+        made.push(("rope_factors_short.weight", factors.short));
     }
     let tied = config.flag("tie_word_embeddings")?.unwrap_or(false);
     Ok(Model {

@@ -14,12 +14,12 @@ use super::carry::{carry, decode};
 use super::maker::{self, number};
 use crate::plan::Encoding;
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options { output: "model.gguf".to_owned(), packing: Outtype::Auto, name: None, metadata: Vec::new() }
 }
 
 /// Converts, and reads what came out.
-fn convert(folder: &Path, options: &Options) -> (Contents, BTreeMap<String, Vec<f32>>) {
+pub(super) fn convert(folder: &Path, options: &Options) -> (Contents, BTreeMap<String, Vec<f32>>) {
     let out = tempdir().unwrap();
     carry(&plan(folder, options).unwrap(), folder, out.path());
     let path = out.path().join("model.gguf");
@@ -36,7 +36,7 @@ fn convert(folder: &Path, options: &Options) -> (Contents, BTreeMap<String, Vec<
     (contents, numbers)
 }
 
-fn texts(contents: &Contents, key: &str) -> Vec<String> {
+pub(super) fn texts(contents: &Contents, key: &str) -> Vec<String> {
     let Some(Value::Array(array)) = contents.metadata.get(key) else { panic!("no {key}") };
     array.texts().map(|text| String::from_utf8(text.to_vec()).unwrap()).collect()
 }
@@ -46,7 +46,7 @@ fn place(name: &str) -> usize {
     maker::llama_tensors().iter().position(|(known, _)| known == name).unwrap()
 }
 
-fn refused(folder: &Path, words: &str) {
+pub(super) fn refused(folder: &Path, words: &str) {
     let error = plan(folder, &options()).expect_err("refused").to_string();
     assert!(error.contains(words), "{words:?} is not in: {error}");
 }
@@ -201,8 +201,9 @@ fn what_does_not_fit_together_is_refused() {
     changed("hidden_size", json!(9), "no multiple of the 2 of num_attention_heads");
     changed("hidden_size", json!(16), "by config.json it must have [12, 16]");
     changed("num_attention_heads", json!("2"), "num_attention_heads must be a whole number");
+    changed("head_dim", json!(1 << 20), "head_dim comes to 1048576, but at most");
     changed("num_key_value_heads", json!(3), "does not go with 3 heads of keys");
-    changed("vocab_size", json!(5), "has the number 5, but the model has only 5 rows");
+    changed("vocab_size", json!(5), "by config.json it must have [5, 8]");
     changed("vocab_size", json!(13), "by config.json it must have [13, 8]");
     changed("hidden_act", json!("relu"), "hidden_act is \"relu\"");
     changed("quantization_config", json!({"quant_method": "gptq"}), "packed with gptq");
@@ -220,6 +221,11 @@ fn what_does_not_fit_together_is_refused() {
         "tokenizer.json",
         &|file| file["model"]["vocab"]["b"] = json!(0),
         "\"a\" and \"b\" have the same number 0",
+    );
+    broken(
+        "tokenizer.json",
+        &|file| file["model"]["vocab"]["b"] = json!(12),
+        "has the number 12, but the model has only 12 rows",
     );
     broken("tokenizer.json", &|file| file["model"]["merges"][0] = json!("a z"), "\"z\" is no token");
     broken("tokenizer.json", &|file| file["model"]["merges"] = json!([]), "model.merges is missing or empty");

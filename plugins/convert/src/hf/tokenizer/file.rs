@@ -8,13 +8,13 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde_json::Value;
 
 /// The largest known has some 35 MB.
-pub(in super::super) const MAX_FILE: u64 = 128 << 20;
+pub(super) const MAX_FILE: u64 = 128 << 20;
 /// The largest known has a quarter of a million.
-const MAX_ENTRIES: usize = 1 << 22;
+pub(super) const MAX_ENTRIES: usize = 1 << 22;
 
 /// The file.
 #[derive(Debug, Deserialize)]
-pub(in super::super) struct File {
+pub(super) struct File {
     #[serde(default)]
     pub(super) added_tokens: Vec<Added>,
     pub(super) normalizer: Option<Value>,
