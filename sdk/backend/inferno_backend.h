@@ -84,7 +84,7 @@ typedef struct {
     uint32_t size;
 
     /* {"name": text, "version": text, "formats": [text, ...], "detect": absent or as below, "needs": absent or as
-     * below}; stays as it is while the library is open.
+     * below, "reads": absent or as below}; stays as it is while the library is open.
      *
      * For formats that the host does not know by itself, "detect" says how their files are told from others:
      * [{"format": one of the formats, "extension": text, "magic": text or absent}, ...]. A file whose name ends in a dot
@@ -92,7 +92,10 @@ typedef struct {
      * character of the magic stands for one byte, so it is one of U+0000 to U+00FF; there are at most 64.
      *
      * "needs" names what the code takes for granted of the processor, in Rust's words: ["avx512f", ...]. Where one of them
-     * is lacking the library is passed over. */
+     * is lacking the library is passed over.
+     *
+     * "reads" names folders of libraries that the code opens late, where they are neither the system's nor beside it: a
+     * worker that is fenced in may read there. */
     inferno_bytes describe;
 
     /* Answers with [{"name": text, "description": text, "memory": bytes or 0}, ...]: what it could compute on, here and
@@ -102,6 +105,7 @@ typedef struct {
     /* Loads a model; NULL where that failed. Options: {"path": text, "context": tokens or null, "sequences": n at least 1,
      * "threads": n or null, "threads_batch": n for prompts or absent, "adapters": {name: path} or absent,
      * "projector": the path of what turns images into what the model reads, or absent,
+     * "files": [further files of the model, such as its tokenizer, ...] or absent,
      * "state_dir": a directory to keep state in, or absent,
      * "extra": {text: text}}. Keys of "extra" belong to the backend, which refuses those that it
      * does not know. `progress` may be called any number of times. */
@@ -109,8 +113,8 @@ typedef struct {
                            inferno_fail fail, void *fail_ctx);
 
     /* Answers with {"context": tokens, "sequences": n, "embeds": bool, "generates": bool, "chats": bool, "device": text,
-     * "abilities": [text, ...] or absent, "memory": bytes or absent}. Abilities are "adapters", "count", "grammar",
-     * "json_schema", "logit_bias", "logprobs", "rank", "tokenize", "tools" and
+     * "abilities": [text, ...] or absent, "memory": bytes or absent}. Abilities are "adapters", "classify", "count",
+     * "grammar", "json_schema", "logit_bias", "logprobs", "rank", "tensors", "tokenize", "tools" and
      * "vision". 0: it did. */
     int32_t (*info)(inferno_model *model, void *ctx, inferno_sink sink);
 
@@ -130,6 +134,10 @@ typedef struct {
      *     little-endian uint32 and these bytes, the content of a file such as a PNG or a JPEG
      *   {"embed": {"inputs": [text, ...]}}
      *   {"rank": {"query": text, "documents": [text, ...]}}
+     *   {"classify": {"inputs": [text, ...]}}, answered with TEXT: for each input a line of JSON, [{"label": text,
+     *     "score": from 0 to 1}, ...], the likeliest first
+     *   {"tensors": {"inputs": {name: {"dtype": text, "shape": [n, ...], "data": [value, ...]}, ...}}}, answered with TEXT:
+     *     the outputs, written in the same way
      *   {"tokenize": {"text": text, "special": bool}}, {"detokenize": {"tokens": [n, ...]}}, answered with TEXT
      *   {"count": as "generate"}, answered with STARTED and DONE
      * Without images there is only the JSON. Requests beyond "sequences" wait inside the model in the order in which they came. */

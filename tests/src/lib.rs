@@ -16,8 +16,11 @@ pub mod build;
 mod context;
 pub mod gguf;
 mod http;
+mod origin;
+pub mod onnx;
 mod serving;
 
 pub use context::{Finished, TestContext};
 pub use http::{Answer, Events, Head};
+pub use origin::{Asked, Origin, Told};
 pub use serving::{Server, within};

@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("inferno-store", &[]),
     ("inferno-backend-echo", &["inferno-backend"]),
     ("inferno-backend-gguf", &["inferno-backend", "inferno-backend-text"]),
+    ("inferno-backend-onnx", &["inferno-backend", "inferno-backend-text"]),
     ("inferno-backend-text", &["inferno-backend"]),
     ("inferno-inference", &["inferno-backend", "inferno-models"]),
     ("inferno-sandbox", &["inferno-inference", "inferno-models", "inferno-store"]),
@@ -22,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "inferno-backend",
             "inferno-backend-echo",
             "inferno-backend-gguf",
+            "inferno-backend-onnx",
             "inferno-inference",
             "inferno-models",
             "inferno-plugins",
@@ -52,7 +54,10 @@ const PRIVATE: &[(&str, &[&str])] = &[
     ("llama-cpp-2", &["inferno-backend-gguf", "inferno-backend-text", "inferno-bench"]),
     ("llama-cpp-sys-2", &["inferno-backend-gguf"]),
     ("rusqlite", &["inferno-plugin-pipeline", "inferno-store"]),
-    ("libloading", &["inferno-backend"]),
+    // The ONNX backend looks at a runtime's version before it is used.
+    ("libloading", &["inferno-backend", "inferno-backend-onnx"]),
+    ("ort", &["inferno-backend-onnx"]),
+    ("tokenizers", &["inferno-backend-onnx"]),
     ("hyper", &["inferno-sandbox", "inferno-server", "inferno-bench", "inferno-tests"]),
 ];
 

@@ -6,6 +6,7 @@ mod demo;
 mod docs;
 mod fuzz;
 mod lint;
+mod onnxruntime;
 mod setup;
 mod shell;
 mod test;
@@ -57,6 +58,12 @@ enum Verb {
         #[arg(long, value_enum)]
         gpu: Option<backend::Gpu>,
     },
+    /// Fetch ONNX Runtime, which models in ONNX are run with, from PyPI
+    Onnxruntime {
+        /// Where to put it [default: target/onnxruntime]
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
     /// Write the generated documents: the command reference
     Docs,
 }
@@ -70,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Bench { name } => bench::run(&name),
         Verb::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Verb::Backend { dir, gpu } => backend::run(dir.as_deref(), gpu).map(drop),
+        Verb::Onnxruntime { dir } => onnxruntime::run(dir.as_deref()),
         Verb::Docs => docs::run(),
     }
 }

@@ -1,5 +1,7 @@
 //! A backend as Rust sees it.
 
+use std::path::PathBuf;
+
 use crate::{Detect, Device, Error, Event, LoadOptions, ModelInfo, Work};
 
 /// Hands an event of a request to whoever waits for it.
@@ -20,6 +22,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Features that its code takes for granted of the processor, by Rust's names, such as `avx512f`. Where one is
     /// lacking the library is passed over, so its description itself must run anywhere.
     fn needs(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    /// Folders of libraries that it opens late and that lie in no usual place, which a worker's fence must let through.
+    fn reads(&self) -> Vec<PathBuf> {
         Vec::new()
     }
     /// What it could compute on, here and now.

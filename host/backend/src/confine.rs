@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use crate::LoadOptions;
 
 /// Confines this thread and those that it starts later to reading the model, its adapters and projector, and what libraries need,
-/// those of the directory `libraries` included, and to writing where state may be kept. Returns what could not be
-/// enforced.
-pub(crate) fn confine(options: &LoadOptions, libraries: Option<&Path>) -> Vec<String> {
+/// those of the directory `libraries` and of the backend's own folders included, and to writing where state may be kept.
+/// Returns what could not be enforced.
+pub(crate) fn confine(options: &LoadOptions, libraries: Option<&Path>, own: &[PathBuf]) -> Vec<String> {
     let mut missing = Vec::new();
     // Nobody but this user has to know what was asked.
     if let Some(dir) = &options.state_dir
@@ -23,7 +23,7 @@ pub(crate) fn confine(options: &LoadOptions, libraries: Option<&Path>) -> Vec<St
     if let Err(error) = no_core_dumps() {
         missing.push(format!("core dumps stay possible: {error}"));
     }
-    missing.extend(restrict(options, libraries));
+    missing.extend(restrict(options, libraries, own));
     missing
 }
 
@@ -34,7 +34,7 @@ fn no_core_dumps() -> std::io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn restrict(options: &LoadOptions, libraries: Option<&Path>) -> Option<String> {
+fn restrict(options: &LoadOptions, libraries: Option<&Path>, own: &[PathBuf]) -> Option<String> {
     use landlock::{
         ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
         RulesetStatus, Scope, path_beneath_rules,
@@ -51,7 +51,7 @@ fn restrict(options: &LoadOptions, libraries: Option<&Path>) -> Option<String> {
             .handle_access(AccessNet::from_all(abi))?
             .scope(Scope::from_all(abi))?
             .create()?
-            .add_rules(path_beneath_rules(readable(options, libraries), read))?
+            .add_rules(path_beneath_rules(readable(options, libraries, own), read))?
             .add_rules(path_beneath_rules(&options.state_dir, state))?
             .add_rules(path_beneath_rules(devices(), device))?;
         Ok(ruleset.restrict_self()?.ruleset)
@@ -69,13 +69,13 @@ fn restrict(options: &LoadOptions, libraries: Option<&Path>) -> Option<String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn restrict(_options: &LoadOptions, _libraries: Option<&Path>) -> Option<String> {
+fn restrict(_options: &LoadOptions, _libraries: Option<&Path>, _own: &[PathBuf]) -> Option<String> {
     Some("file and network rules are only known for Linux".into())
 }
 
 /// Files and directories that may be read. Those that do not exist are skipped.
 #[cfg(target_os = "linux")]
-fn readable(options: &LoadOptions, libraries: Option<&Path>) -> Vec<PathBuf> {
+fn readable(options: &LoadOptions, libraries: Option<&Path>, own: &[PathBuf]) -> Vec<PathBuf> {
     /// Shared libraries that a backend opens late, such as a GPU driver's, and what such drivers read.
     const LIBRARIES: &[&str] = &["/lib", "/lib64", "/usr", "/opt", "/nix/store", "/run/opengl-driver"];
     const SYSTEM: &[&str] =
@@ -83,8 +83,9 @@ fn readable(options: &LoadOptions, libraries: Option<&Path>) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = LIBRARIES.iter().chain(SYSTEM).map(PathBuf::from).collect();
     paths.push(options.path.clone());
     paths.extend(other_parts(&options.path));
-    paths.extend(options.adapters.values().chain(&options.projector).cloned());
+    paths.extend(options.adapters.values().chain(&options.projector).chain(&options.files).cloned());
     paths.extend(libraries.map(Path::to_owned));
+    paths.extend(own.iter().cloned());
     paths
 }
 

@@ -66,6 +66,7 @@ fn table<B: Backend + Default>() -> Table {
         formats: backend.formats().iter().map(|&format| format.to_owned()).collect(),
         detect: backend.detect(),
         needs: backend.needs().into_iter().map(str::to_owned).collect(),
+        reads: backend.reads(),
     };
     // Strings always become JSON; were it ever otherwise, an empty description is refused where it is read.
     let describe = wire::to_json("a description", &describe).unwrap_or_default();

@@ -36,8 +36,8 @@ pub use error::{Error, ErrorKind};
 pub use export::Linked;
 pub use library::Library;
 pub use request::{
-    Constraint, Detokenize, Embed, Generate, Image, Input, Message, Rank, Role, Sampling, Tokenize, Tool,
-    ToolCall, ToolChoice, Work,
+    Classify, Constraint, Detokenize, Embed, Generate, Image, Input, Message, Rank, Role, Sampling, Tensors,
+    Tokenize, Tool, ToolCall, ToolChoice, Work,
 };
 pub use stop::{Stop, StopMatcher};
 pub use tools::{ArgumentText, CallText, Section, Tags, ToolFormat, ToolParser};

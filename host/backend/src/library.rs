@@ -102,6 +102,11 @@ impl Library {
         &self.describe.detect
     }
 
+    /// Folders that it reads libraries from.
+    pub(crate) fn reads(&self) -> &[PathBuf] {
+        &self.describe.reads
+    }
+
     /// The file that it was opened from; none where it is linked in.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()

@@ -276,6 +276,23 @@ pub struct Rank {
     pub documents: Vec<String>,
 }
 
+/// Texts to say of what they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classify {
+    /// The texts.
+    pub inputs: Vec<String>,
+}
+
+/// Inputs of a model as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tensors {
+    /// By name: `{"dtype": "f32", "shape": [1, 2], "data": [0.5, 1.5]}`, the numbers in row-major order. Dtypes are `f16`,
+    /// `bf16`, `f32`, `f64`, `i8` to `i64`, `u8` to `u64`, `bool` and `string`.
+    pub inputs: serde_json::Map<String, Value>,
+}
+
 /// A text to cut into tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -305,6 +322,10 @@ pub enum Work {
     Embed(Embed),
     /// Say how well documents answer a query.
     Rank(Rank),
+    /// Say what texts are: for each a line of JSON, `[{"label": text, "score": from 0 to 1}, ...]`, the likeliest first.
+    Classify(Classify),
+    /// Compute with tensors: the outputs come as text, as the inputs are written.
+    Tensors(Tensors),
     /// Say the tokens of a text.
     Tokenize(Tokenize),
     /// Say the text of tokens.

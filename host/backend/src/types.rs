@@ -30,6 +30,9 @@ pub struct LoadOptions {
     /// What turns images into what the model reads, where it has such a thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projector: Option<PathBuf>,
+    /// Further files of the model that are found by no rule, such as its tokenizer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PathBuf>,
     /// Where what was computed of prompts may be kept for the next process; absent: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
@@ -50,6 +53,7 @@ impl LoadOptions {
             threads_batch: None,
             adapters: BTreeMap::new(),
             projector: None,
+            files: Vec::new(),
             state_dir: None,
             extra: BTreeMap::new(),
         }
@@ -103,6 +107,8 @@ impl ModelInfo {
 pub enum Ability {
     /// Apply a low-rank adapter: [`crate::Generate::adapters`].
     Adapters,
+    /// Say what texts are: [`crate::Work::Classify`].
+    Classify,
     /// Count a prompt: [`crate::Work::Count`].
     Count,
     /// Keep to a grammar: [`crate::Constraint::Grammar`].
@@ -115,6 +121,8 @@ pub enum Ability {
     Logprobs,
     /// Score documents: [`crate::Work::Rank`].
     Rank,
+    /// Compute with tensors as they are: [`crate::Work::Tensors`].
+    Tensors,
     /// Cut text into tokens and back: [`crate::Work::Tokenize`] and [`crate::Work::Detokenize`].
     Tokenize,
     /// Call tools: [`crate::Generate::tools`].

@@ -1,6 +1,7 @@
 //! Events and JSON as bytes: the same in the C ABI and in the worker's frames.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -31,6 +32,8 @@ pub(crate) struct Describe {
     pub(crate) detect: Vec<Detect>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) needs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reads: Vec<PathBuf>,
 }
 
 /// `value` as JSON; `what` names it in the error.

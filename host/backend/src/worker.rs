@@ -85,7 +85,7 @@ fn load_model(
     output: &mut Output,
 ) -> Result<Loaded, Error> {
     let backend = backends.find(load.backend.as_deref(), &load.format)?;
-    for missing in confine(&load.options, backends.dir()) {
+    for missing in confine(&load.options, backends.dir(), backend.reads()) {
         log(format_args!("not fully confined: {missing}"));
     }
     // Not before the fence is up: a thread has no other one.

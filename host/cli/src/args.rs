@@ -164,6 +164,14 @@ pub(crate) struct Run {
     /// What the model looks at images with [default: the mmproj-*.gguf beside it]
     #[arg(long, value_name = "FILE")]
     pub(crate) mmproj: Option<PathBuf>,
+    /// Compute with the tensors in this JSON file, `{"x": {"dtype": "f32", "shape": [2], "data": [0.5, 1.5]}}`, and print
+    /// the outputs in the same form; `-` is standard input
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["prompt", "prompt_option", "system", "images", "mmproj", "raw", "json", "Sampling"]
+    )]
+    pub(crate) input: Option<PathBuf>,
     /// Continue the prompt as plain text, without the model's chat template
     #[arg(long)]
     pub(crate) raw: bool,
@@ -363,6 +371,10 @@ pub(crate) enum Config {
 pub(crate) struct Worker {
     #[arg(long)]
     pub(crate) backends_dir: PathBuf,
+    #[arg(long)]
+    pub(crate) onnx_runtime: Option<PathBuf>,
+    #[arg(long = "onnx-provider")]
+    pub(crate) onnx_providers: Vec<String>,
     #[arg(long)]
     pub(crate) log_level: LogLevel,
     #[arg(long)]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use inferno_backend::Backends;
+use inferno_backend_onnx::Settings as Onnx;
 use inferno_inference::models::{Builtin, Config as ModelsConfig, Foreign, Model, Models};
 use inferno_inference::{Config as InferenceConfig, Inference, PromptCache, WorkerCommand};
 use inferno_store::Store;
@@ -15,9 +16,18 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// The linked backends and those in the directory.
-pub(crate) fn backends(directory: &Path) -> Backends {
-    let linked = vec![inferno_backend_gguf::backend(), inferno_backend_echo::backend()];
+pub(crate) fn backends(directory: &Path, onnx: Onnx) -> Backends {
+    let linked = vec![
+        inferno_backend_gguf::backend(),
+        inferno_backend_onnx::backend(onnx),
+        inferno_backend_echo::backend(),
+    ];
     Backends::new(linked, Some(directory))
+}
+
+/// Where ONNX Runtime is, and what it computes on.
+pub(crate) fn onnx(settings: &Settings) -> Onnx {
+    Onnx { runtime: settings.onnx_runtime.clone(), providers: settings.onnx_providers.0.clone() }
 }
 
 /// The formats that only a library in the backends directory knows. Asking opens the libraries, where there are any.
@@ -63,7 +73,8 @@ pub(crate) fn find_model(models: &Models, settings: &Settings, name: Option<&str
 /// A name may have slashes (`org/model`), so only what cannot be a name or is there as a file is a path.
 fn is_path(name: &str) -> bool {
     let path = Path::new(name);
-    path.is_absolute() || name.starts_with("./") || name.starts_with("../") || path.is_file()
+    let is_there = path.is_file() || path.join("model.onnx").is_file();
+    path.is_absolute() || name.starts_with("./") || name.starts_with("../") || is_there
 }
 
 /// The door to the models; workers are this program again.
@@ -72,7 +83,7 @@ fn is_path(name: &str) -> bool {
 pub(crate) fn inference(settings: &Settings, models: Models, sequences: u32) -> Result<Inference, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot tell where this program is: {error}")))?;
-    let args = [
+    let mut args = vec![
         OsString::from("worker"),
         "--backends-dir".into(),
         settings.backends_dir.clone().into(),
@@ -81,7 +92,15 @@ pub(crate) fn inference(settings: &Settings, models: Models, sequences: u32) -> 
         "--log-format".into(),
         settings.log_format.word().into(),
     ];
-    let worker = WorkerCommand { program, args: args.into() };
+    let Onnx { runtime, providers } = onnx(settings);
+    for (option, value) in runtime
+        .map(|path| ("--onnx-runtime", path.into_os_string()))
+        .into_iter()
+        .chain(providers.into_iter().map(|provider| ("--onnx-provider", provider.into())))
+    {
+        args.extend([option.into(), value]);
+    }
+    let worker = WorkerCommand { program, args };
     Ok(Inference::new(
         models,
         InferenceConfig {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use inferno_inference::models::Model;
-use inferno_inference::{Event, Finish, Generate, Inference, ModelInfo, Usage};
+use inferno_inference::{Classify, Event, Finish, Generate, Inference, ModelInfo, Tensors, Usage};
 
 use crate::failure::Failure;
 use crate::host;
@@ -108,6 +108,23 @@ impl Session {
         drop(writing);
         answer.total = started.elapsed();
         Ok(answer)
+    }
+
+    /// Says what a text is: a line of JSON.
+    pub(crate) async fn classify(&self, text: String) -> Result<String, Failure> {
+        let request = Classify { inputs: vec![text] };
+        tokio::select! {
+            labels = self.inference.classify_on(&self.model, request) => Ok(labels?),
+            () = interrupt() => Err(Failure::interrupted()),
+        }
+    }
+
+    /// Computes with tensors; what comes is JSON.
+    pub(crate) async fn tensors(&self, request: Tensors) -> Result<String, Failure> {
+        tokio::select! {
+            outputs = self.inference.tensors_on(&self.model, request) => Ok(outputs?),
+            () = interrupt() => Err(Failure::interrupted()),
+        }
     }
 
     /// Ends the worker.

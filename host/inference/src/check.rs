@@ -1,7 +1,7 @@
 //! Refuses what no model could answer, before a process is involved.
 
 use inferno_backend::{
-    Ability, Constraint, Embed, Error, Generate, Image, Input, ModelInfo, Rank, ToolChoice,
+    Ability, Classify, Constraint, Embed, Error, Generate, Image, Input, ModelInfo, Rank, ToolChoice,
 };
 
 /// The most alternatives of a token that may be asked for, as in the interface that users know.
@@ -122,6 +122,17 @@ pub(crate) fn embed(request: &Embed) -> Result<(), Error> {
     }
 }
 
+/// Are these texts to say anything of at all?
+pub(crate) fn classify(request: &Classify) -> Result<(), Error> {
+    match request.inputs.iter().position(String::is_empty) {
+        _ if request.inputs.is_empty() => {
+            Err(Error::invalid("there are no texts to classify, but there must be at least 1"))
+        }
+        Some(index) => Err(Error::invalid(format!("text {index} of those to classify is empty"))),
+        None => Ok(()),
+    }
+}
+
 /// Can this model write an answer to it?
 pub(crate) fn can_generate(
     model: &str,
@@ -130,7 +141,12 @@ pub(crate) fn can_generate(
     needs: &[(Ability, &'static str)],
 ) -> Result<(), Error> {
     if !info.generates {
-        return Err(Error::invalid(format!("model {model} makes embeddings and writes no text")));
+        let what = match info.abilities.contains(&Ability::Classify) {
+            _ if info.embeds => "makes embeddings",
+            true => "classifies texts",
+            false => "computes with tensors",
+        };
+        return Err(Error::invalid(format!("model {model} {what} and writes no text")));
     }
     if chat && !info.chats {
         return Err(

@@ -9,8 +9,8 @@ use std::{
 
 use futures::future::join_all;
 use inferno_backend::{
-    Ability, Detokenize, Embed, Error, ErrorKind, Event, Generate, Input, ModelInfo, Rank, Tokenize, Usage,
-    Work,
+    Ability, Classify, Detokenize, Embed, Error, ErrorKind, Event, Generate, Input, ModelInfo, Rank, Tensors,
+    Tokenize, Usage, Work,
 };
 use inferno_models::{Model, Models, ModelsError};
 use tokio::time::timeout;
@@ -143,6 +143,21 @@ impl Inference {
         Ok(Ranking { scores, usage: whole.done.usage })
     }
 
+    /// Says what texts are: for each a line of JSON, `[{"label": text, "score": number}, ...]`, the likeliest first.
+    pub async fn classify_on(&self, model: &Model, request: Classify) -> Result<String, Error> {
+        check::classify(&request)?;
+        let fits = |info: &ModelInfo| check::can(&model.name, info, Ability::Classify, "classification");
+        let whole = self.submit(model, Work::Classify(request), fits).await?.whole().await?;
+        Ok(texts(whole.events))
+    }
+
+    /// Computes with tensors; the outputs are JSON, written as the inputs are.
+    pub async fn tensors_on(&self, model: &Model, request: Tensors) -> Result<String, Error> {
+        let fits = |info: &ModelInfo| check::can(&model.name, info, Ability::Tensors, "tensors as they are");
+        let whole = self.submit(model, Work::Tensors(request), fits).await?.whole().await?;
+        Ok(texts(whole.events))
+    }
+
     /// The tokens of a text.
     pub async fn tokenize(&self, model: &str, request: Tokenize) -> Result<Vec<u32>, Error> {
         let whole = self.cut(model, Work::Tokenize(request)).await?;
@@ -155,12 +170,7 @@ impl Inference {
 
     /// The text of tokens.
     pub async fn detokenize(&self, model: &str, request: Detokenize) -> Result<String, Error> {
-        let whole = self.cut(model, Work::Detokenize(request)).await?;
-        let text = |event| match event {
-            Event::Text(text) => text,
-            _ => String::new(),
-        };
-        Ok(whole.into_iter().map(text).collect())
+        Ok(texts(self.cut(model, Work::Detokenize(request)).await?))
     }
 
     async fn cut(&self, model: &str, work: Work) -> Result<VecDeque<Event>, Error> {
@@ -306,6 +316,14 @@ impl Inference {
             }
         }
     }
+}
+
+fn texts(events: impl IntoIterator<Item = Event>) -> String {
+    let text = |event| match event {
+        Event::Text(text) => text,
+        _ => String::new(),
+    };
+    events.into_iter().map(text).collect()
 }
 
 fn vectors(events: impl IntoIterator<Item = Event>) -> Vec<Vec<f32>> {

@@ -55,9 +55,9 @@ pub use figures::{Figures, Histogram, ModelFigures, Outcome, TenantFigures};
 pub use generation::Generation;
 pub use inference::{Embeddings, Inference, Ranking};
 pub use inferno_backend::{
-    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Image, Input,
-    Message, ModelInfo, Rank, Role, Sampling, Token, Tokenize, Tool, ToolCall, ToolCallDelta, ToolChoice,
-    Usage,
+    Ability, Choice, Classify, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate,
+    Image, Input, Message, ModelInfo, Rank, Role, Sampling, Tensors, Token, Tokenize, Tool, ToolCall,
+    ToolCallDelta, ToolChoice, Usage,
 };
 pub use inferno_models as models;
 pub use process::WAITING;

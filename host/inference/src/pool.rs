@@ -136,6 +136,7 @@ impl Pool {
             threads_batch,
             adapters,
             projector: model.projector.as_ref().map(|projector| projector.path.clone()),
+            files: other_files(model),
             state_dir: state.as_ref().map(|state| state.dir.clone()),
             extra: state.as_ref().map(InUse::options).unwrap_or_default(),
             ..LoadOptions::new(&model.path)
@@ -180,4 +181,12 @@ impl Pool {
             .await
             .map_err(|error| Error::internal(format!("looking for the files of a model failed: {error}")))
     }
+}
+
+/// Files of a model that its backend does not find by a rule of its own, as it does with the parts of a split one.
+fn other_files(model: &Model) -> Vec<PathBuf> {
+    if model.format != Format::Onnx {
+        return Vec::new();
+    }
+    model.files().iter().skip(1).cloned().collect()
 }

@@ -35,6 +35,8 @@ fn operation(work: &Work) -> &'static str {
         },
         Work::Embed(_) => "embeddings",
         Work::Rank(_) => "rerank",
+        Work::Classify(_) => "classify",
+        Work::Tensors(_) => "tensors",
         Work::Tokenize(_) => "tokenize",
         Work::Detokenize(_) => "detokenize",
         Work::Count(_) => "count_tokens",

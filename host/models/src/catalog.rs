@@ -11,6 +11,7 @@ use crate::{
     digest::Digests,
     discover::Candidate,
     inspect::{Content, Files},
+    onnx,
     projector::{self, Found},
 };
 
@@ -65,8 +66,11 @@ impl Catalog {
         mut read: impl FnMut(&Files) -> Result<Content, String>,
     ) -> Self {
         let foreign = foreign.iter().map(|foreign| foreign.extension.as_str());
-        let endings =
-            ["gguf", "echo"].into_iter().chain(foreign).map(|ending| format!(".{ending}")).collect();
+        let endings = ["gguf", "echo", onnx::EXTENSION]
+            .into_iter()
+            .chain(foreign)
+            .map(|ending| format!(".{ending}"))
+            .collect();
         let mut catalog = Self { problems, endings, ..Self::default() };
         let mut entries: Vec<Entry> = Vec::new();
         let mut by_file: HashMap<(u64, u64), Option<usize>> = HashMap::new();

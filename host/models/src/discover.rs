@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Foreign, inspect::Shard, names};
+use crate::{Foreign, inspect::Shard, names, onnx};
 
 const MAX_DEPTH: u32 = 8;
 /// Somebody who names `/` as the models directory gets a message, not a walk of hours.
@@ -46,6 +46,26 @@ struct Place {
     /// The name of the Hugging Face repository, itself a name for its only model.
     repository: Option<String>,
     depth: u32,
+}
+
+impl Place {
+    /// The folder of a model whose graphs may lie in a folder `onnx` of their own.
+    fn model(&self) -> &Path {
+        let above =
+            self.prefix.parent().filter(|above| self.prefix.ends_with("onnx") && *above != Path::new(""));
+        above.unwrap_or(&self.prefix)
+    }
+
+    /// The name of that folder alone, if there is one.
+    fn folder(&self) -> Option<String> {
+        Some(self.model().file_name()?.to_string_lossy().into_owned())
+    }
+
+    /// What the model is called that the folder is for.
+    fn named(&self) -> PathBuf {
+        let model = self.model();
+        if model == Path::new("") { PathBuf::from("model") } else { model.to_owned() }
+    }
 }
 
 #[derive(Clone)]
@@ -162,7 +182,11 @@ impl<'a> Walk<'a> {
                 _ => return,
             },
         };
-        let name = names::from_path(&place.prefix.join(names::from_path(Path::new(&stem))));
+        let own = place.prefix.join(names::from_path(Path::new(&stem)));
+        // The only graph of a folder is called `model.onnx`, so the folder is what tells it from others.
+        let of_folder = stem == "model" && onnx::is_named(&path);
+        let stem = place.folder().filter(|_| of_folder).unwrap_or(stem);
+        let name = names::from_path(&if of_folder { place.named() } else { own });
         let qualified = match &place.mark {
             Mark::Directory(label) => format!("{label}/{name}"),
             Mark::Revision(revision) => format!("{name}@{revision}"),
@@ -176,7 +200,8 @@ impl<'a> Walk<'a> {
 fn is_model_name(path: &Path, foreign: &[Foreign]) -> bool {
     path.extension().is_some_and(|extension| {
         extension.eq_ignore_ascii_case("gguf") || extension.eq_ignore_ascii_case("echo")
-    }) || foreign.iter().any(|foreign| foreign.names(path))
+    }) || onnx::is_named(path)
+        || foreign.iter().any(|foreign| foreign.names(path))
 }
 
 /// `models--ORG--NAME` -> `ORG/NAME`, where the directory is laid out as a Hugging Face cache does it.

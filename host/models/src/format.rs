@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 pub enum Format {
     /// GGUF, the format of llama.cpp.
     Gguf,
+    /// ONNX, the format of ONNX Runtime.
+    Onnx,
     /// A script for the deterministic `echo` backend, for tests and benchmarks.
     Echo,
     /// One that is not read here, under the name that backends list it by.
@@ -34,6 +36,9 @@ impl Format {
         {
             return Ok(Self::Echo);
         }
+        if is_onnx(start) {
+            return Ok(Self::Onnx);
+        }
         Err(NotAModel(describe(start)))
     }
 
@@ -41,6 +46,7 @@ impl Format {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Gguf => "gguf",
+            Self::Onnx => "onnx",
             Self::Echo => "echo",
             Self::Foreign(name) => name,
         }
@@ -87,9 +93,6 @@ fn describe(start: &[u8]) -> &'static str {
     if is_safetensors(start) {
         return "this is a safetensors file, which is not supported by any backend: convert it to GGUF";
     }
-    if is_onnx(start) {
-        return "this looks like an ONNX model, which is not supported by any backend: use the model's GGUF file";
-    }
     "this is not a model file: it starts neither with `GGUF` nor with anything else that is known"
 }
 
@@ -117,13 +120,13 @@ mod tests {
         assert_eq!(Format::detect(b"GGUF\x03\0\0\0"), Ok(Format::Gguf));
         assert_eq!(Format::detect(b"inferno-echo\n{}"), Ok(Format::Echo));
         assert_eq!(Format::detect(b"inferno-echo"), Ok(Format::Echo));
+        assert_eq!(Format::detect(b"\x08\x09\x12\x07pytorch"), Ok(Format::Onnx));
         assert!(Format::detect(b"inferno-echoes\n{}").is_err());
     }
 
     #[test]
     fn other_formats_are_refused_by_name() {
         assert!(refusal(b"\x10\0\0\0\0\0\0\0{\"__metadata__\"").contains("safetensors"));
-        assert!(refusal(b"\x08\x09\x12\x07pytorch").contains("ONNX"));
         assert!(refusal(b"PK\x03\x04").contains("zip archive"));
         assert!(refusal(b"<!DOCTYPE html>").contains("web page"));
         assert!(refusal(b"version https://git-lfs.github.com/spec/v1").contains("git lfs pull"));

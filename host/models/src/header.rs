@@ -34,11 +34,17 @@ pub struct Header {
     pub tensors: u64,
     /// Entries of metadata in the (first) file.
     pub metadata_count: u64,
+    /// Whether it writes text, where the file says so by itself.
+    #[serde(skip)]
+    pub writes: Option<bool>,
 }
 
 impl Header {
     /// It writes text, as far as the header tells: it is not an encoder that only makes vectors.
     pub fn generates(&self) -> bool {
+        if let Some(writes) = self.writes {
+            return writes;
+        }
         let pools = self.pooling.as_deref().is_some_and(|pooling| pooling != "none");
         self.chat_template.is_some() || !(pools || self.architecture.contains("bert"))
     }

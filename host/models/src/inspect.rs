@@ -10,7 +10,7 @@ use std::{
 
 use inferno_formats::gguf::Contents;
 
-use crate::{Foreign, Format, Header, echo, format::DETECT_BYTES, gguf, summary::summary};
+use crate::{Foreign, Format, Header, echo, format::DETECT_BYTES, gguf, onnx, summary::summary};
 
 /// A generous bound for the parts of a split model.
 const MAX_PARTS: u32 = 1024;
@@ -51,7 +51,7 @@ pub(crate) struct Files {
     /// As the backend opens it: canonical, but where the model is split only its folder is, since the other parts
     /// are found by the first one's name.
     pub(crate) path: PathBuf,
-    /// Canonical paths of all parts.
+    /// Canonical paths of all parts; those of files beside a graph have their own names, by which they are known.
     pub(crate) parts: Vec<PathBuf>,
     pub(crate) stamps: Vec<Stamp>,
 }
@@ -61,6 +61,9 @@ impl Files {
     pub(crate) fn find(path: &Path) -> Result<Self, String> {
         let stamp = Stamp::of(path)?;
         let canonical = canonical(path)?;
+        if onnx::is_named(path) && detect(path, &[]).is_ok_and(|format| format == Format::Onnx) {
+            return Self::with_others(path, stamp);
+        }
         let Some(shard) = Shard::of(path).filter(|shard| shard.count > 1) else {
             return Ok(Self { path: canonical.clone(), parts: vec![canonical], stamps: vec![stamp] });
         };
@@ -78,6 +81,18 @@ impl Files {
                 |why| format!("part {number} of {} is missing: {}: {why}", shard.count, part.display());
             files.stamps.push(Stamp::of(&part).map_err(missing)?);
             files.parts.push(self::canonical(&part)?);
+        }
+        Ok(files)
+    }
+
+    /// A graph with what belongs to it. It keeps its own name, since the others are found by it.
+    fn with_others(path: &Path, stamp: Stamp) -> Result<Self, String> {
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let path = self::canonical(folder)?.join(path.file_name().unwrap_or_default());
+        let mut files = Self { path: path.clone(), parts: vec![canonical(&path)?], stamps: vec![stamp] };
+        for other in onnx::other_files(&path)? {
+            files.stamps.push(Stamp::of(&other)?);
+            files.parts.push(other);
         }
         Ok(files)
     }
@@ -118,6 +133,7 @@ pub(crate) fn read(files: &Files, foreign: &[Foreign]) -> Result<Content, String
         // What is in it only its backend can tell.
         format @ Format::Foreign(_) => Ok(Content::Model(format, Box::default())),
         Format::Echo => Ok(Content::Model(Format::Echo, Box::new(echo::read(first)?))),
+        Format::Onnx => Ok(Content::Model(Format::Onnx, Box::new(onnx::header(&files.path)?))),
         Format::Gguf => read_gguf(files),
     }
 }

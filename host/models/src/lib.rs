@@ -15,6 +15,7 @@ mod header;
 mod inspect;
 mod models;
 mod names;
+mod onnx;
 mod projector;
 mod summary;
 mod validate;

@@ -13,7 +13,7 @@ use crate::{
     digest::Digests,
     discover::{Candidate, Walk},
     inspect::{self, Content, Files, Shard, Stamp},
-    names,
+    names, onnx,
     projector::Projector,
 };
 
@@ -135,7 +135,8 @@ impl Model {
         Ok(())
     }
 
-    /// Every file of the model itself, by canonical path: one, or the parts of a split model.
+    /// Every file of the model itself: one, or the parts of a split model, by canonical path, or a graph and what lies
+    /// beside it, such as its weights and its tokenizer.
     pub fn files(&self) -> &[PathBuf] {
         &self.files.parts
     }
@@ -190,6 +191,8 @@ impl Models {
 
     /// The model in a file that the user named by its path. Its name is that of the file.
     pub fn open(&self, path: &Path) -> Result<Model, ModelsError> {
+        let graph = if path.is_dir() { onnx::folder_graph(path) } else { None };
+        let path = graph.as_deref().unwrap_or(path);
         let unusable = |why: String| ModelsError::unusable(path, why);
         let files = Files::find(path).map_err(unusable)?;
         let Content::Model(format, header) =
@@ -199,7 +202,9 @@ impl Models {
                 "this file belongs to a model, but is none: name the model itself".to_owned(),
             ));
         };
-        let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let named = if format == Format::Onnx { onnx::folder_name(path) } else { None };
+        let named = named.as_ref().and_then(|folder| folder.file_name()).or(path.file_stem());
+        let stem = named.unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let stem = Shard::of(path).filter(|shard| shard.count > 1).map_or(stem, |shard| shard.base);
         Ok(Model {
             name: names::from_path(Path::new(&stem)),

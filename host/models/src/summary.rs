@@ -32,6 +32,7 @@ pub(crate) fn summary(files: &[Contents]) -> Result<Header, GgufError> {
         pooling: of_architecture("pooling_type")?.map(pooling),
         tensors: files.iter().map(|file| file.tensors.len() as u64).sum(),
         metadata_count: metadata.len(),
+        writes: None,
         architecture,
     })
 }

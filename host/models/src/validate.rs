@@ -8,6 +8,7 @@ use crate::{
     Foreign, Format, Header, ModelsError, echo,
     gguf::{self, Part},
     inspect::{self, Files},
+    onnx,
     summary::summary,
 };
 
@@ -67,6 +68,7 @@ pub fn validate(path: &Path, foreign: &[Foreign]) -> Result<Report, ModelsError>
     report.add("format", format.map(|format| format.to_string()));
     match &report.format {
         Some(Format::Gguf) => check_gguf(&mut report, &files),
+        Some(Format::Onnx) => check_onnx(&mut report, &files),
         Some(Format::Echo) => match echo::read(&files.path) {
             Ok(header) => {
                 report.add("settings", Ok("they are right".to_owned()));
@@ -82,6 +84,24 @@ pub fn validate(path: &Path, foreign: &[Foreign]) -> Result<Report, ModelsError>
         None => {}
     }
     Ok(report)
+}
+
+fn check_onnx(report: &mut Report, files: &Files) {
+    let header = match onnx::header(&files.path) {
+        Ok(header) => header,
+        Err(why) => {
+            report.add("graph", Err(why));
+            return;
+        }
+    };
+    report.add("graph", Ok(format!("{} tensors, {} parameters", header.tensors, header.parameters)));
+    // The weights were looked for with the files.
+    report.add("files", Ok(format!("all {} are there", files.parts.len())));
+    report.add(
+        "tokenizer",
+        Ok(header.tokenizer.clone().unwrap_or_else(|| "none: it takes tensors only".to_owned())),
+    );
+    report.header = Some(header);
 }
 
 fn check_gguf(report: &mut Report, files: &Files) {

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 
 use inferno_backend::frames::{self, Frame, FrameError, Load, MAX_PAYLOAD};
 use inferno_backend::{
-    Ability, Choice, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate, Image, Input,
-    LoadOptions, Message, ModelInfo, Rank, Role, Sampling, Token, Tokenize, Tool, ToolCall, ToolCallDelta,
-    ToolChoice, Usage, Work,
+    Ability, Choice, Classify, Constraint, Detokenize, Embed, Error, ErrorKind, Event, Finish, Generate,
+    Image, Input, LoadOptions, Message, ModelInfo, Rank, Role, Sampling, Tensors, Token, Tokenize, Tool,
+    ToolCall, ToolCallDelta, ToolChoice, Usage, Work,
 };
 use serde_json::json;
 
@@ -74,11 +74,16 @@ impl Random {
     }
 
     fn work(&mut self) -> Work {
-        match self.below(8) {
+        match self.below(10) {
             0 | 1 => return Work::Embed(Embed { inputs: self.many(Self::text) }),
             2 => return Work::Rank(Rank { query: self.text(), documents: self.many(Self::text) }),
             3 => return Work::Tokenize(Tokenize { text: self.text(), special: self.below(2) == 0 }),
             4 => return Work::Detokenize(Detokenize { tokens: self.many(Self::u32) }),
+            5 => return Work::Classify(Classify { inputs: self.many(Self::text) }),
+            6 => {
+                let inputs = self.many(|random| (random.text(), random.u32().into())).into_iter().collect();
+                return Work::Tensors(Tensors { inputs });
+            }
             _ => {}
         }
         let message = |random: &mut Self| Message {
@@ -185,6 +190,7 @@ impl Random {
                     threads_batch: self.maybe(Self::u32),
                     adapters: self.many(|random| (random.text(), random.text().into())).into_iter().collect(),
                     projector: self.maybe(|random| random.text().into()),
+                    files: self.many(|random| random.text().into()),
                     state_dir: self.maybe(|random| random.text().into()),
                     extra: self.many(|random| (random.text(), random.text())).into_iter().collect(),
                 },

@@ -111,7 +111,12 @@ impl Model for EchoModel {
         let request = match work {
             Work::Generate(work) => self.generation(id, work),
             Work::Embed(work) => self.embedding(id, work),
-            Work::Rank(_) | Work::Tokenize(_) | Work::Detokenize(_) | Work::Count(_) => {
+            Work::Rank(_)
+            | Work::Classify(_)
+            | Work::Tensors(_)
+            | Work::Tokenize(_)
+            | Work::Detokenize(_)
+            | Work::Count(_) => {
                 Err(Error::invalid("an echo model writes text and makes vectors, and does nothing else"))
             }
         }?;

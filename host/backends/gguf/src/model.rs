@@ -179,6 +179,10 @@ impl Model for GgufModel {
                 _ => Err(Error::invalid("the model ranks no documents")
                     .hint("choose a model that was made to rank")),
             },
+            Work::Classify(_) | Work::Tensors(_) => {
+                Err(Error::invalid("a GGUF model neither classifies texts nor takes tensors as they are")
+                    .hint("choose a model in ONNX"))
+            }
             Work::Tokenize(request) => self.replies.tokenize(id, &request, |text| {
                 let tokens = self.model.vocab().tokenize(text.as_bytes(), request.special, request.special);
                 Ok(tokens.iter().map(|token| token.0.unsigned_abs()).collect())

@@ -7,7 +7,7 @@ use crate::printer::{Printer, bytes, visible};
 use crate::settings::Settings;
 
 pub(crate) fn list(settings: &Settings, json: Json, printer: Printer) -> Outcome {
-    let backends = host::backends(&settings.backends_dir).list();
+    let backends = host::backends(&settings.backends_dir, host::onnx(settings)).list();
     if json.json {
         printer.json(&backends)?;
         return Ok(0);

@@ -2,9 +2,11 @@
 
 mod chat;
 mod image;
+mod labels;
 mod prompt;
+mod tensors;
 
-use inferno_inference::{Finish, Generate, Input, Message, Role, Usage};
+use inferno_inference::{Ability, Finish, Generate, Input, Message, Role, Usage};
 use serde::Serialize;
 
 use crate::args::{self, Run};
@@ -16,6 +18,9 @@ use crate::settings::Settings;
 
 pub(crate) fn run(settings: &Settings, run: &Run, printer: Printer) -> Outcome {
     let model = run.model.as_deref().or(run.model_option.as_deref());
+    if let Some(input) = &run.input {
+        return tensors::run(settings, model, input, printer);
+    }
     let typed = run.prompt.as_deref().or(run.prompt_option.as_deref());
     // What is wrong with the request is said before a model is loaded for it.
     let sampling = sampling(&run.sampling)?;
@@ -37,6 +42,9 @@ pub(crate) fn run(settings: &Settings, run: &Run, printer: Printer) -> Outcome {
     let outcome = match prompt {
         None => chat::chat(&runtime, &session, run.system.as_deref(), images, &request, printer),
         Some(prompt) => runtime.block_on(async {
+            if session.info.abilities.contains(&Ability::Classify) {
+                return labels::tell(&session, prompt, run.json, printer).await;
+            }
             let mut request = request(input(run, &session, prompt, printer)?);
             request.images = images;
             if run.json {

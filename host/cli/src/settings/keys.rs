@@ -157,6 +157,12 @@ keys! { environment;
     any "inference.queue" inference_queue: usize = 64;
     /// How long loading a model may go on without progress.
     any "inference.load_timeout" inference_load_timeout: Span = Span::seconds(120);
+    /// The library of ONNX Runtime, or the folder that it is in; none: it is looked for where `ORT_DYLIB_PATH` points, beside
+    /// this program, among the system's libraries and in Python's packages.
+    user "onnx.runtime" onnx_runtime: Option<PathBuf> = None;
+    /// What ONNX Runtime computes on, in this order, by the names that `inferno backend list` shows; none: graphics
+    /// processors that it can use, else the processor.
+    any "onnx.providers" onnx_providers: Names = Names::default();
     /// Whether `inferno serve` runs jobs.
     any "jobs.enabled" jobs_enabled: bool = true;
     /// Jobs that one process runs at once.

@@ -83,6 +83,18 @@ impl Setting for PathBuf {
     }
 }
 
+impl Setting for Option<PathBuf> {
+    const EXPECTED: &'static str = <PathBuf as Setting>::EXPECTED;
+
+    fn read(raw: &Raw, place: Place<'_>) -> Option<Self> {
+        PathBuf::read(raw, place).map(Some)
+    }
+
+    fn show(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Setting::show)
+    }
+}
+
 impl Setting for Option<String> {
     const EXPECTED: &'static str = "a text that is not empty";
 

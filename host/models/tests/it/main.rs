@@ -6,5 +6,6 @@ mod bytes;
 mod digests;
 mod discovery;
 mod hostile;
+mod onnx;
 mod storyteller;
 mod validation;
