@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Takes records from files through models and plugins into files, each exactly once.
 ///
-/// A pipeline is a TOML file with sources, steps and sinks. A run that stops, whether by an error, a full disk or a power
+/// A pipeline is a file in TOML or YAML with sources, steps and sinks. A run that stops, whether by an error, a full disk or a power
 /// cut, goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "inferno pipeline", bin_name = "inferno pipeline", version, max_term_width = 100)]

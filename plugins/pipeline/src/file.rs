@@ -1,6 +1,8 @@
 //! The pipeline file: what is in it, before its nodes are made.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -13,9 +15,35 @@ pub(crate) mod graph;
 pub(crate) mod near;
 pub(crate) mod settings;
 pub(crate) mod table;
+mod yaml;
 
 use settings::{OnError, Retry, Settings};
 use table::Table;
+
+/// How a pipeline file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Toml,
+    Yaml,
+}
+
+impl Form {
+    /// What the end of its name says.
+    pub(crate) fn of(path: &Path) -> Self {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("yaml" | "yml") => Self::Yaml,
+            _ => Self::Toml,
+        }
+    }
+
+    /// The tables of a file.
+    fn read(self, text: &str) -> Result<Table<'_>, Error> {
+        match self {
+            Self::Toml => Ok(DeTable::parse(text)?.into()),
+            Self::Yaml => yaml::parse(text).map(Table::from),
+        }
+    }
+}
 
 /// The part that a node plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,15 +124,22 @@ enum Names {
 /// A node whose edges are names still.
 struct Named<'i> {
     node: Node<'i>,
+    /// Its name is that of its kind.
+    unnamed: bool,
     from: Option<Spanned<Vec<String>>>,
 }
 
 /// The names of the fields in [`Common`].
 const COMMON: [&str; 5] = ["name", "use", "from", "retry", "on_error"];
 
+/// Whether a file says something of a pipeline, right or wrong.
+pub(crate) fn is_pipeline(text: &str, form: Form) -> bool {
+    form.read(text).is_ok_and(|top| top.get("source").is_some() && top.get("sink").is_some())
+}
+
 /// Reads a pipeline file. `stem` names the pipeline if the file does not.
-pub(crate) fn parse<'i>(text: &'i str, stem: &str) -> Result<File<'i>, Error> {
-    let mut top = Table::from(DeTable::parse(text)?);
+pub(crate) fn parse<'i>(text: &'i str, form: Form, stem: &str) -> Result<File<'i>, Error> {
+    let mut top = form.read(text)?;
     top.check_names(&["pipeline", "source", "step", "sink", "test"], "a table of a pipeline file")?;
     let mut settings = top.take_table("pipeline")?.map_or_else(|| Ok(Settings::default()), settings)?;
     settings.name.get_or_insert_with(|| Spanned::new(0..0, stem.to_owned()));
@@ -115,8 +150,21 @@ pub(crate) fn parse<'i>(text: &'i str, stem: &str) -> Result<File<'i>, Error> {
             named.push(node(part, table)?);
         }
     }
+    name_apart(&mut named);
     let nodes = graph::connect(named)?;
     Ok(File { settings, nodes, tests: top.take_tables("test")? })
+}
+
+/// Gives nodes of one kind that have no name numbers from the second on, as in `jsonl-2`.
+fn name_apart(named: &mut [Named<'_>]) {
+    let mut names: BTreeSet<String> =
+        named.iter().filter(|named| !named.unnamed).map(|named| named.node.name.clone()).collect();
+    for Named { node, .. } in named.iter_mut().filter(|named| named.unnamed) {
+        let numbered = (2..).map(|number| format!("{}-{number}", node.name));
+        let free = std::iter::once(node.name.clone()).chain(numbered).find(|name| !names.contains(name));
+        node.name = free.unwrap_or_default();
+        names.insert(node.name.clone());
+    }
 }
 
 fn settings(table: Table<'_>) -> Result<Settings, Error> {
@@ -138,12 +186,12 @@ fn node<'i>(part: Part, mut table: Table<'i>) -> Result<Named<'i>, Error> {
     let from_span = at_from.unwrap_or_else(|| whole.clone());
     let Some(_) = common.get("use") else {
         return Err(Error::new(format!("this {} does not say which kind it is", part.word()))
-            .hint("add a line such as `use = \"jsonl\"`; `inferno pipeline steps` lists the kinds")
+            .hint("say it with the field `use`, such as \"jsonl\"; `inferno pipeline steps` lists the kinds")
             .at(whole));
     };
     let common: Common = common.deserialize()?;
     let name = common.name.as_ref().unwrap_or(&common.uses);
-    let span = at_name.unwrap_or_else(|| common.uses.span());
+    let span = at_name.clone().unwrap_or_else(|| common.uses.span());
     check_name(name.get_ref()).map_err(|error| error.at(span.clone()))?;
     let from = common.from.map(|names| match names {
         Names::One(name) => Spanned::new(from_span.clone(), vec![name]),
@@ -159,7 +207,7 @@ fn node<'i>(part: Part, mut table: Table<'i>) -> Result<Named<'i>, Error> {
         on_error: common.on_error,
         fields: table,
     };
-    Ok(Named { node, from })
+    Ok(Named { node, unnamed: at_name.is_none(), from })
 }
 
 /// Names become names of files.

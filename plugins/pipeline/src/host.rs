@@ -39,11 +39,39 @@ pub(crate) trait Host {
     /// The tokens of a text.
     fn tokenize(&self, model: &str, text: &str) -> Result<Vec<u32>, Error>;
 
+    /// Sends a request, and waits until its answer begins, whatever it says.
+    fn send(&self, call: &Call) -> Result<Box<dyn Reply>, Error>;
+
+    /// A secret of the user.
+    fn secret(&self, name: &str) -> Result<String, Error>;
+
     /// Takes a lock that one holder has at a time, however the holder ends; `None`: somebody has it.
     fn try_lock(&self, name: &str) -> Result<Option<Box<dyn Any>>, Error>;
 
     /// Does nothing for so long.
     fn sleep(&self, time: Duration);
+}
+
+/// A request over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// How long it may take to connect, to answer, and between two pieces of the answer, if not as long as the host says.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What came back.
+pub(crate) trait Reply {
+    fn status(&self) -> u16;
+
+    /// A header, if it is there and is text. Names are equal in any case.
+    fn header(&self, name: &str) -> Option<&str>;
+
+    /// The next piece of the body; `None` at its end.
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Error>;
 }
 
 /// A step of another plugin, at work.

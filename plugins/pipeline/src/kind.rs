@@ -32,6 +32,11 @@ mod generate_step;
 mod globs;
 mod growing;
 mod html_source;
+mod http;
+#[cfg(test)]
+mod http_ends;
+mod http_sink;
+mod http_source;
 pub(crate) mod index;
 mod index_sink;
 mod join_step;
@@ -83,6 +88,7 @@ pub(crate) const SOURCES: &[Entry<dyn Source>] = &[
     Entry::source::<documents_source::Documents<html_source::Html>>(),
     Entry::source::<sqlite_source::Sqlite>(),
     Entry::source::<stdin_source::Stdin>(),
+    Entry::source::<http_source::Http>(),
 ];
 
 /// The steps.
@@ -116,6 +122,7 @@ pub(crate) const SINKS: &[Entry<dyn Sink>] = &[
     Entry::sink::<files_sink::Files>(),
     Entry::sink::<sqlite_sink::Sqlite>(),
     Entry::sink::<index_sink::Index>(),
+    Entry::sink::<http_sink::Http>(),
 ];
 
 /// A kind in a list.

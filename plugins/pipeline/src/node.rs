@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::file::settings::Retry;
 use crate::host::Host;
 use crate::models::Models;
 use crate::record::Record;
@@ -35,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) models: Rc<Models>,
     /// Whether the run goes on when its sources have nothing more at the moment.
     pub(crate) watch: bool,
+    /// How often what may work later is tried. For steps and sinks the engine sees to it; a source does so itself.
+    pub(crate) retry: Retry,
 }
 
 impl Context {

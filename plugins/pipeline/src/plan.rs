@@ -69,6 +69,7 @@ fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made
         host: around.host.clone(),
         models: around.models.clone(),
         watch: around.watch,
+        retry: node.retry.clone(),
     };
     let work = work(node, &context).map_err(|error| error.at(node.span.clone()))?;
     Ok(Made {

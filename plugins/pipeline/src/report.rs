@@ -212,6 +212,27 @@ error: unclosed array table, expected `]]`
     }
 
     #[test]
+    fn a_place_in_yaml() {
+        let text = "# ä\nsource: [{ use: jsonl, path: in.jsonl }]\nsink:\n  - use: jsonl\n    name: out\n    paht: out.jsonl\n";
+        let error = Kit::new(&[("in.jsonl", "")]).run_file("p.yml", text).expect_err("it is refused");
+        let told = render(&error, Some(Pointed { path: "p.yml", text }), false);
+        let expect = "
+error: `paht` is not a field of the sink `jsonl`
+ --> p.yml:6:5
+  |
+6 |     paht: out.jsonl
+  |     ^^^^
+  |
+  = help: did you mean `path`?
+";
+        assert_eq!(told.trim_end(), expect.trim_matches('\n'), "\n{told}");
+        let text = text.replace("paht: out.jsonl", "path: 7");
+        let error = Kit::new(&[("in.jsonl", "")]).run_file("p.yml", &text).expect_err("it is refused");
+        let told = render(&error, Some(Pointed { path: "p.yml", text: &text }), false);
+        assert!(told.contains("p.yml:6:11") && told.contains("expected a string"), "{told}");
+    }
+
+    #[test]
     fn a_schedule_belongs_to_the_queue() {
         check(
             &format!("[pipeline]\nschedule = \"0 2 * * *\"\n{ENDS}"),

@@ -11,7 +11,7 @@ use crate::checkpoint::{Checkpoint, Phase};
 use crate::disk::Disk;
 use crate::engine::{self, Observer, Report, Run};
 use crate::error::Error;
-use crate::file::{self, File};
+use crate::file::{self, File, Form};
 use crate::host::Host;
 use crate::models::Models;
 use crate::node::Room;
@@ -56,7 +56,7 @@ impl Script {
 
     pub(crate) fn parse(&self) -> Result<File<'_>, Error> {
         let stem = self.path.file_stem().map_or_else(|| "pipeline".into(), |stem| stem.to_string_lossy());
-        file::parse(&self.text, &stem)
+        file::parse(&self.text, Form::of(&self.path), &stem)
     }
 
     fn folder(&self) -> PathBuf {

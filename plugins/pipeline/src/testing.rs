@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::disk::{Disk, RealDisk};
 use crate::engine::{Report, Unwatched};
 use crate::error::Error;
-use crate::host::{Done, Host, OpenStep};
+use crate::host::{Call, Done, Host, OpenStep, Reply};
 use crate::session::{Options, Script, Tools};
 
 /// A folder with files, in which pipelines run.
@@ -57,9 +57,21 @@ impl Kit {
         self.read(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Has requests answered.
+    pub(crate) fn serve(&self, server: impl FnMut(&Call) -> Result<FakeReply, HostError> + 'static) {
+        *self.host.server.borrow_mut() = Some(Box::new(server));
+    }
+
     /// Runs a pipeline, from where it stopped.
     pub(crate) fn run(&self, toml: &str) -> Result<Report, Error> {
         self.run_on(toml, Rc::new(RealDisk), Options::default())
+    }
+
+    /// Runs a pipeline that is written as the end of its file's name says.
+    pub(crate) fn run_file(&self, name: &str, text: &str) -> Result<Report, Error> {
+        let script = Script { path: self.path(name), text: text.to_owned() };
+        let tools = Tools { disk: Rc::new(RealDisk), host: self.host.clone() };
+        script.run(Options::default(), &tools, &mut Unwatched)
     }
 
     pub(crate) fn run_on(&self, toml: &str, disk: Rc<dyn Disk>, options: Options) -> Result<Report, Error> {
@@ -89,7 +101,47 @@ pub(crate) struct FakeHost {
     /// What was asked of models.
     pub(crate) prompts: RefCell<Vec<String>>,
     pub(crate) slept: RefCell<Duration>,
+    /// What answers requests.
+    pub(crate) server: RefCell<Option<Server>>,
+    pub(crate) secrets: RefCell<BTreeMap<String, String>>,
     pub(crate) locks: Rc<RefCell<BTreeSet<String>>>,
+}
+
+/// Answers requests.
+pub(crate) type Server = Box<dyn FnMut(&Call) -> Result<FakeReply, HostError>>;
+
+/// An answer, piece by piece.
+pub(crate) struct FakeReply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) chunks: VecDeque<Result<Vec<u8>, HostError>>,
+}
+
+impl FakeReply {
+    /// An answer with a body in one piece.
+    pub(crate) fn new(status: u16, body: &str) -> Self {
+        Self { status, headers: Vec::new(), chunks: VecDeque::from([Ok(body.as_bytes().to_vec())]) }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+impl Reply for FakeReply {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, HostError> {
+        self.chunks.pop_front().transpose()
+    }
 }
 
 struct FakeLock {
@@ -169,6 +221,17 @@ impl Host for FakeHost {
 
     fn tokenize(&self, _: &str, text: &str) -> Result<Vec<u32>, HostError> {
         Ok((0..).zip(text.split_whitespace()).map(|(n, _)| n).collect())
+    }
+
+    fn send(&self, call: &Call) -> Result<Box<dyn Reply>, HostError> {
+        let mut server = self.server.borrow_mut();
+        let server = server.as_mut().expect("nobody answers in this test");
+        server(call).map(|reply| Box::new(reply) as Box<dyn Reply>)
+    }
+
+    fn secret(&self, name: &str) -> Result<String, HostError> {
+        let none = || HostError::new(ErrorKind::NotFound, format!("there is no secret {name:?}"));
+        self.secrets.borrow().get(name).cloned().ok_or_else(none)
     }
 
     fn try_lock(&self, name: &str) -> Result<Option<Box<dyn Any>>, HostError> {

@@ -181,6 +181,9 @@ impl Run {
                 let Some(record) = records.get_mut(index).and_then(Option::take) else { continue };
                 if again && attempt < retry.attempts.get() {
                     batch.push(record);
+                } else if again {
+                    // What a sink cannot take for so long is the fault of where it leads to.
+                    self.lose(at, record, &format!("{why} (after {attempt} attempts)"), Cause::Node)?;
                 } else {
                     self.lose(at, record, &why, Cause::Record)?;
                 }

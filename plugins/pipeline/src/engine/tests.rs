@@ -36,6 +36,21 @@ fn records_go_through_a_plugin_into_a_file() {
 }
 
 #[test]
+fn a_pipeline_may_be_yaml_and_its_nodes_without_names() {
+    let kit = Kit::new(&[("a.jsonl", &numbers(3)), ("b.jsonl", "{\"n\":3}\n{\"n\":-1}\n")]);
+    let yaml = "pipeline: { batch: 2, checkpoint: 0s }\nsource:\n  - { use: jsonl, path: a.jsonl }\n  - { use: jsonl, path: b.jsonl }\n\
+        step:\n  # Negative ones are dropped.\n  - use: plugin\n    plugin: tag\n    config: {}\nsink:\n  - use: jsonl\n    path: out.jsonl\n\
+        \x20 - use: jsonl\n    name: jsonl-2\n    from: [jsonl, jsonl-3]\n    path: all.jsonl\n";
+    let report = kit.run_file("p.yaml", yaml).unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<_> = report.counts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["jsonl", "jsonl-3", "plugin", "jsonl-4", "jsonl-2"]);
+    assert_eq!((kit.lines("out.jsonl").len(), kit.lines("all.jsonl").len()), (4, 5));
+    assert_eq!(kit.lines("out.jsonl")[0], json!({ "n": 0, "tag": true }));
+    let twice = yaml.replace("use: jsonl, path: a", "name: jsonl-2, use: jsonl, path: a");
+    assert_eq!(kit.run_file("p.yml", &twice).unwrap_err().message, "two nodes are called `jsonl-2`");
+}
+
+#[test]
 fn what_fails_goes_to_the_dead_letters_and_what_is_dropped_is_counted() {
     let lines = "{\"n\":1}\n{\"m\":2}\nno json\n{\"n\":-1}\n7\n{\"n\":3}\n";
     let kit = Kit::new(&[("in.jsonl", lines)]);

@@ -14,7 +14,7 @@ pub(super) fn connect(named: Vec<Named<'_>>) -> Result<Vec<Node<'_>>, Error> {
         if !named.iter().any(|named| named.node.part == part) {
             let word = part.word();
             return Err(Error::new(format!("the pipeline has no {word}"))
-                .hint(format!("add one that begins with [[{word}]]")));
+                .hint(format!("add one: `[[{word}]]` in TOML, an item of the list `{word}` in YAML")));
         }
     }
     let edges = named.iter().enumerate().map(|(at, _)| origins(&named, at)).collect::<Result<Vec<_>, _>>()?;
@@ -37,7 +37,7 @@ fn distinct(named: &[Named<'_>]) -> Result<(), Error> {
 }
 
 fn origins(named: &[Named<'_>], at: usize) -> Result<Vec<usize>, Error> {
-    let Named { node, from } = &named[at];
+    let Named { node, from, .. } = &named[at];
     let of = |part| named.iter().enumerate().filter(move |(_, n)| n.node.part == part).map(|(at, _)| at);
     match (node.part, from) {
         (Part::Source, None) => Ok(Vec::new()),

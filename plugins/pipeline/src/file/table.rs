@@ -46,7 +46,7 @@ impl<'i> Table<'i> {
         match value.into_inner() {
             DeValue::Array(items) => items.into_iter().map(|item| table(item, &name)).collect(),
             other => Err(Error::new(format!("`{key}` is {}", kind_of(&other)))
-                .hint(format!("begin each {key} with {name}"))
+                .hint(format!("begin each {key} with {name}; in YAML, write a list of them"))
                 .at(span)),
         }
     }

@@ -9,10 +9,10 @@ use inferno_sdk::command;
 use inferno_sdk::inference::{self, Completion, End, Request};
 use inferno_sdk::models::{self, Model};
 use inferno_sdk::step::{Item, Outcome};
-use inferno_sdk::{Error, kv, plugins};
+use inferno_sdk::{Error, kv, plugins, secrets, web};
 use serde_json::Value;
 
-use super::{Done, Host, OpenStep};
+use super::{Call, Done, Host, OpenStep, Reply};
 
 /// The host that runs this plugin.
 pub(crate) struct Lent;
@@ -54,6 +54,24 @@ impl Host for Lent {
         inference::tokenize(model, text, false)
     }
 
+    fn send(&self, call: &Call) -> Result<Box<dyn Reply>, Error> {
+        let mut request = match call.method {
+            "POST" => web::Request::post(&call.url, call.body.clone()),
+            other => web::Request::new(other, &call.url),
+        };
+        for (name, value) in &call.headers {
+            request = request.header(name, value.as_str());
+        }
+        if let Some(timeout) = call.timeout {
+            request = request.timeout(timeout);
+        }
+        Ok(Box::new(Answered(web::send(request)?)))
+    }
+
+    fn secret(&self, name: &str) -> Result<String, Error> {
+        secrets::get(name)
+    }
+
     fn try_lock(&self, name: &str) -> Result<Option<Box<dyn Any>>, Error> {
         Ok(kv::try_lock(name)?.map(|lock| Box::new(lock) as Box<dyn Any>))
     }
@@ -72,6 +90,22 @@ async fn answer(request: &Request) -> Result<Completion, Error> {
     }
     let End { finish, stopped_by, usage } = generation.end().await?;
     Ok(Completion { text, tool_calls: Vec::new(), choices: Vec::new(), finish, stopped_by, usage })
+}
+
+struct Answered(web::Response);
+
+impl Reply for Answered {
+    fn status(&self) -> u16 {
+        self.0.status()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.0.header(name)
+    }
+
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.0.read_chunk()
+    }
 }
 
 struct Hired(plugins::Step);

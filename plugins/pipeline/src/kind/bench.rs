@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use super::Kind;
 use crate::disk::RealDisk;
 use crate::error::Error;
+use crate::file::settings::Retry;
 use crate::file::table::Table;
 use crate::models::Models;
 use crate::node::{Context, Outcome, Saved, Step};
@@ -40,6 +41,7 @@ impl Bench {
             host: self.host.clone(),
             models: Rc::new(Models::new(self.host.clone(), None, 2)),
             watch: false,
+            retry: Retry::default(),
         }
     }
 

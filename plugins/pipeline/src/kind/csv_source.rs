@@ -129,6 +129,13 @@ impl Kind for Csv {
 }
 
 impl Csv {
+    /// One over a file that another source has made; `name` is what ids begin with.
+    pub(super) fn over(path: PathBuf, name: String, delimiter: u8) -> Result<Self, Error> {
+        let size = std::fs::metadata(&path).map_err(|error| Error::file("read", &path, &error))?.len();
+        let (columns, open, place) = (None, None, Place::default());
+        Ok(Self { path, name, delimiter, columns, max_row: longest(), size, watch: false, open, place })
+    }
+
     /// What the buffer of the reader may run ahead.
     const AHEAD: u64 = 128 * 1024;
 

@@ -52,6 +52,14 @@ impl Kind for Jsonl {
     }
 }
 
+impl Jsonl {
+    /// One over a file that another source has made; `name` is what ids begin with.
+    pub(super) fn over(path: PathBuf, name: String) -> Result<Self, Error> {
+        let size = std::fs::metadata(&path).map_err(|error| Error::file("read", &path, &error))?.len();
+        Ok(Self { path, name, max_line: longest(), size, watch: false, lines: None })
+    }
+}
+
 impl Source for Jsonl {
     fn start(&mut self, position: Option<&Value>) -> Result<(), Error> {
         let place = position.map_or_else(|| Ok(Place::default()), Place::deserialize);

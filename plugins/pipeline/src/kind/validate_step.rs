@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use toml::Spanned;
 
 use super::columns::{Named, Next, Texts, each, object};
 use super::expression::Expression;
@@ -15,8 +16,10 @@ use crate::node::{Context, Outcome, Saved, Step};
 use crate::record::Record;
 
 mod rule;
+mod schema;
 
 use rule::{Check, Rule};
+use schema::Schema;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +36,10 @@ pub(crate) struct Config {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     hold: Texts,
+    /// A JSON schema that the whole record has to fit, or the name of a file with one. Formats are checked, and a
+    /// schema refers to no other document.
+    #[schemars(with = "Option<Value>")]
+    schema: Option<Spanned<Value>>,
     /// Whether there may be other fields than those in `fields`.
     #[serde(default = "yes")]
     others: bool,
@@ -48,6 +55,7 @@ fn yes() -> bool {
 pub(crate) struct Validate {
     fields: Vec<(String, Check)>,
     hold: Vec<(String, Expression)>,
+    schema: Option<Schema>,
     others: bool,
     seen: Seen,
 }
@@ -57,12 +65,13 @@ impl Kind for Validate {
     const ABOUT: &'static str = "rejects records that are not as they should be";
     type Config = Config;
 
-    fn open(config: Config, _: &Context) -> Result<Self, Error> {
+    fn open(config: Config, context: &Context) -> Result<Self, Error> {
         let fields = config.fields.0.into_iter().map(|(name, rule)| Ok((name, Check::new(rule)?)));
         let hold = config.hold.0.iter().map(|text| Ok((text.get_ref().clone(), Expression::parse(text)?)));
         Ok(Self {
             fields: fields.collect::<Result<_, Error>>()?,
             hold: hold.collect::<Result<_, Error>>()?,
+            schema: config.schema.map(|schema| Schema::read(&schema, context)).transpose()?,
             others: config.others,
             seen: Seen::new(config.most),
         })
@@ -97,6 +106,9 @@ impl Validate {
     /// All that is wrong, and what no later record may have if nothing is.
     fn check(&self, record: &mut Record) -> Result<(Vec<String>, Vec<[u8; 16]>), String> {
         let (mut wrong, mut new) = (Vec::new(), Vec::new());
+        if let Some(schema) = &self.schema {
+            wrong.extend(schema.wrong(record.value()?));
+        }
         let all = object(record)?;
         for (name, check) in &self.fields {
             let value = all.get(name).unwrap_or(&Value::Null);
@@ -163,6 +175,44 @@ mod tests {
     }
 
     #[test]
+    fn a_record_fits_a_whole_schema() {
+        let bench = Bench::new();
+        let fields = r##"
+            [schema]
+            required = ["lines"]
+            additionalProperties = false
+            [schema.properties]
+            mail = { type = "string", format = "email" }
+            code = { type = "string", pattern = "^[a-z]+$" }
+            lines = { type = "array", minItems = 1, items = { "$ref" = "#/definitions/line" } }
+            [schema.definitions.line]
+            oneOf = [{ type = "string" }, { type = "object", required = ["text"] }]
+        "##;
+        let good = json!({ "mail": "a@b.example", "code": "abc", "lines": ["a", { "text": "b" }] });
+        let mut step: Validate = bench.open(fields).unwrap();
+        assert_eq!(bench.pass(&mut step, [good.clone()]), [good.clone()]);
+        let mut why =
+            |value: Value| bench.pass(&mut step, [value])[0]["rejected"].as_str().unwrap().to_owned();
+        let mut check = |value: Value, expect: &str| assert_eq!(why(value), expect);
+        check(json!({ "mail": "a", "lines": ["a"] }), "`mail`: 'a' is not valid email: missing @");
+        check(json!({ "code": "7", "lines": ["a"] }), "`code`: '7' does not match pattern '^[a-z]+$'");
+        check(
+            json!({ "x": 1, "lines": [7] }),
+            "`lines/0`: fits nothing of what it may be (`lines/0`: want string, but got number; `lines/0`: want object, \
+             but got number); additionalProperties 'x' not allowed",
+        );
+        check(json!({}), "missing properties 'lines'");
+
+        std::fs::write(bench.dir.path().join("s.json"), r#"{ "type": "object", "maxProperties": 1 }"#)
+            .unwrap();
+        let mut step: Validate = bench.open("schema = 's.json'").unwrap();
+        assert_eq!(bench.pass(&mut step, [json!({ "a": 1 })]), [json!({ "a": 1 })]);
+        assert!(
+            bench.pass(&mut step, [good])[0]["rejected"].as_str().unwrap().contains("maximum 1 properties")
+        );
+    }
+
+    #[test]
     fn what_is_unique_passes_once_wherever_it_dies() {
         let batches: Vec<_> = (0..4)
             .map(|n| (0, (0..3).map(|m| json!({ "a": n * m, "b": n, "c": 9 - m })).collect()))
@@ -178,6 +228,16 @@ mod tests {
     #[test]
     fn mistakes_are_told() {
         let bench = Bench::new();
+        let error = bench.error::<Validate>("schema = { type = 'strin' }");
+        assert!(
+            error.message.starts_with("this is no JSON schema: `type`: fits nothing of what it may be ("),
+            "{error}"
+        );
+        assert_eq!(error.span, Some(9..27));
+        let error = bench.error::<Validate>("schema = { \"$ref\" = 'https://a.example/s.json' }");
+        assert!(error.message.contains("https://a.example/s.json"), "{error}");
+        let error = bench.error::<Validate>("schema = 'none.json'");
+        assert!(error.message.starts_with("cannot read ") && error.span == Some(9..20), "{error:?}");
         let error = bench.error::<Validate>("fields = { a = { pattern = '(' } }");
         assert!(error.message.starts_with("\"(\" is no regular expression"), "{error}");
         assert_eq!(error.span, Some(27..30));

@@ -110,7 +110,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::parse;
+    use crate::file::{Form, parse};
 
     const FORK: &str = r#"
         [[source]]
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_fork_is_drawn_in_three_ways() {
-        let nodes = parse(FORK, "p").unwrap().nodes;
+        let nodes = parse(FORK, Form::Toml, "p").unwrap().nodes;
         let expect = "in      source  jsonl\ntag     step    plugin  ← in\nall     sink    jsonl   ← in\ntagged  sink    jsonl   ← tag\n";
         assert_eq!(text(&nodes).unwrap(), expect);
         let mermaid = mermaid(&nodes);

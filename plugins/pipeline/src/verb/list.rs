@@ -9,6 +9,7 @@ use super::{print, print_json, say, table};
 use crate::args::List;
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
+use crate::file::{self, Form};
 use crate::session::Script;
 
 pub(super) fn list(list: &List) -> Result<(), Error> {
@@ -17,7 +18,8 @@ pub(super) fn list(list: &List) -> Result<(), Error> {
     for entry in std::fs::read_dir(&list.folder).map_err(failed)? {
         found.push(entry.map_err(failed)?.path());
     }
-    found.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let ending = |path: &Path| path.extension().and_then(|ending| ending.to_str()).map(str::to_owned);
+    found.retain(|path| matches!(ending(path).as_deref(), Some("toml" | "yaml" | "yml")));
     found.sort();
     let pipelines: Vec<Value> = found.iter().filter_map(|path| described(path)).collect();
     if list.json {
@@ -30,11 +32,10 @@ pub(super) fn list(list: &List) -> Result<(), Error> {
     print(&table(&rows))
 }
 
-/// A file that looks like a pipeline, which other TOML files do not.
+/// A file that looks like a pipeline, which others of TOML or YAML do not.
 fn described(path: &Path) -> Option<Value> {
     let script = Script::read(path).ok()?;
-    let text: toml::Table = script.text.parse().ok()?;
-    if !text.contains_key("source") || !text.contains_key("sink") {
+    if !file::is_pipeline(&script.text, Form::of(path)) {
         return None;
     }
     let path = path.strip_prefix(".").unwrap_or(path);
