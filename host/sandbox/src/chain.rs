@@ -40,3 +40,24 @@ impl Payer {
         Ok(self.plugins.iter().cloned().chain([plugin.to_owned()]).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn a_plugin_is_at_work_for_itself_once_and_only_in_another_role() {
+        let payer = |plugins: &[&str], for_itself: bool| Payer {
+            meter: Arc::new(Meter::new(&Limits::default(), None)),
+            plugins: plugins.iter().map(|plugin| (*plugin).to_owned()).collect(),
+            for_itself,
+        };
+        assert!(payer(&["a"], false).extended("a").is_err());
+        assert_eq!(*payer(&["a"], true).extended("a").unwrap(), ["a".to_owned(), "a".to_owned()]);
+        assert!(payer(&["a", "a"], true).extended("a").is_err());
+        assert!(payer(&["a", "b"], true).extended("a").is_err());
+        assert!(payer(&["b", "a"], true).extended("a").is_ok());
+        assert!(payer(&["a", "b", "c", "d"], true).extended("d").is_err(), "no deeper than others");
+    }
+}

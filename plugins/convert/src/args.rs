@@ -63,6 +63,9 @@ pub(crate) struct Formats {
     /// The format of the model, where it does not tell by itself
     #[arg(long, value_name = "FORMAT")]
     pub(crate) from: Option<String>,
+    /// What the converter of another plugin is told, as its documentation says
+    #[arg(long, value_name = "JSON")]
+    pub(crate) options: Option<String>,
 }
 
 #[derive(Debug, Args)]

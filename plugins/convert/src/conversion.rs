@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use inferno_sdk::Error;
+use inferno_sdk::{Error, ErrorKind};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -64,12 +64,14 @@ impl Conversion<'_> {
         let recipe = if workshop.is_whole() {
             workshop.recipe()?
         } else {
-            let (inputs, outputs) =
-                engine::run(&plan, &self.given.folder, &mut workshop, hands, progress).await?;
-            if self.mark(&plan)? != mark {
-                return Err(invalid("what is read has changed while it was being converted")
-                    .with_hint("run the same command again"));
-            }
+            let (inputs, outputs) = match self.carry_out(&plan, &mark, &mut workshop, hands, progress).await {
+                // What is wrong with the model stays wrong, however often it is tried.
+                Err(error) if error.kind == ErrorKind::Invalid => {
+                    workshop.abandon()?;
+                    return Err(error);
+                }
+                sums => sums?,
+            };
             let recipe = self.recipe(&plan, &inputs, &outputs);
             workshop.conclude(&recipe)?;
             recipe
@@ -79,11 +81,27 @@ impl Conversion<'_> {
         Ok(Report { resumed, recipe })
     }
 
+    async fn carry_out(
+        &self,
+        plan: &Plan,
+        mark: &str,
+        workshop: &mut Workshop,
+        hands: &impl Hands,
+        progress: &mut Progress,
+    ) -> Result<(Vec<String>, Vec<String>), Error> {
+        let sums = engine::run(plan, &self.given.folder, workshop, hands, progress).await?;
+        if self.mark(plan)? == mark {
+            return Ok(sums);
+        }
+        Err(invalid("what is read has changed while it was being converted")
+            .with_hint("run the same command again"))
+    }
+
     /// What tells this conversion from all others: its plan, and the files that it reads as they are now.
     fn mark(&self, plan: &Plan) -> Result<String, Error> {
         let mut hash = Sha256::new();
         hash.update(env!("CARGO_PKG_VERSION"));
-        serde_json::to_writer(&mut hash, plan)
+        serde_json::to_writer(Hashing(&mut hash), plan)
             .map_err(|error| internal(format!("the plan is no JSON: {error}")))?;
         for input in &plan.inputs {
             let path = self.given.folder.join(&input.path);
@@ -172,4 +190,18 @@ pub(crate) fn traffic(plan: &Plan) -> (u64, u64) {
             Source::Numbers { .. } => None,
         });
     (read.sum(), plan.outputs.iter().map(|output| output.bytes).sum())
+}
+
+/// A hash as something to write to, so that nothing large is put together only to be summed up.
+struct Hashing<'a>(&'a mut Sha256);
+
+impl std::io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

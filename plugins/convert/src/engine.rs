@@ -9,6 +9,7 @@ mod sum;
 pub(crate) mod work;
 mod workshop;
 
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 
 use futures::StreamExt as _;
@@ -88,25 +89,23 @@ pub(crate) async fn run(
 ) -> Result<(Vec<String>, Vec<String>), Error> {
     let jobs = job::jobs(plan);
     let output = workshop.output();
-    let mut waiting = (0..jobs.len())
-        .filter(|number| !workshop.is_done(*number))
-        .collect::<std::collections::VecDeque<_>>();
-    let open: u64 = waiting.iter().filter_map(|number| jobs.get(*number)).map(|job| job.bytes).sum();
-    progress.begin(jobs.iter().map(|job| job.bytes).sum(), open);
+    let mut waiting: VecDeque<_> = (0..jobs.len()).filter(|number| !workshop.is_done(*number)).collect();
+    let bytes_left = waiting.iter().filter_map(|number| jobs.get(*number)).map(|job| job.bytes).sum();
+    progress.begin(jobs.iter().map(|job| job.bytes).sum(), bytes_left);
     let mut sums = Sums::new(plan, &output);
     let mut under_way = FuturesUnordered::new();
-    let mut open: std::collections::BTreeSet<usize> = waiting.iter().copied().collect();
+    let mut open: BTreeSet<usize> = waiting.iter().copied().collect();
+    let mut failed = None;
     loop {
-        while under_way.len() < hands.many() {
+        while failed.is_none() && under_way.len() < hands.many() {
             let ready = ready(plan, &jobs, &open);
-            let task = match sums.next(&ready) {
+            let (number, task) = match sums.next(&ready) {
                 Some((number, sum)) => (Ok(number), Task::Sum(sum)),
                 None => match waiting.pop_front().and_then(|number| Some((number, jobs.get(number)?))) {
                     Some((number, job)) => (Err(number), Task::Cuts(job.cuts(plan))),
                     None => break,
                 },
             };
-            let (number, task) = task;
             let output = &output;
             under_way.push(async move {
                 let result = hands.perform(task, input, output).await;
@@ -116,26 +115,26 @@ pub(crate) async fn run(
                 }
             });
         }
-        let Some(done) = under_way.next().await else { break };
-        match done {
-            Done::Job(number, result) => {
-                result?;
+        // After a failure those that are under way come to their end, so that nobody writes any more.
+        match under_way.next().await {
+            None => break,
+            Some(Done::Job(number, Ok(()))) => {
                 open.remove(&number);
                 workshop.done(number)?;
                 progress.done(jobs.get(number).map_or(0, |job| job.bytes));
             }
-            Done::Sum(number, result) => {
-                result?;
-                progress.summed(sums.done(number)?);
+            Some(Done::Sum(number, Ok(()))) => progress.summed(sums.done(number)?),
+            Some(Done::Job(_, Err(error)) | Done::Sum(_, Err(error))) => {
+                let _first = failed.get_or_insert(error);
             }
         }
     }
     workshop.settle()?;
-    sums.all()
+    failed.map_or_else(|| sums.all(), Err)
 }
 
 /// How many bytes of each output are as they will be, from the start on: jobs come in the order of the files.
-fn ready(plan: &Plan, jobs: &[Job], open: &std::collections::BTreeSet<usize>) -> Vec<u64> {
+fn ready(plan: &Plan, jobs: &[Job], open: &BTreeSet<usize>) -> Vec<u64> {
     let first = open.first().and_then(|number| jobs.get(*number)).and_then(|job| job.begins(plan));
     let bytes = plan.outputs.iter().map(|output| output.bytes).enumerate();
     bytes

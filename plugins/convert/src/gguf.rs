@@ -11,7 +11,7 @@ use crate::given::Given;
 use crate::options::Wish;
 use crate::plan::{Change, Encoding, Input, Order, Output, Part, Plan, Source, Target};
 use crate::quant::mix;
-use crate::shards::{self, Shard};
+use crate::shards;
 
 /// What a file of several says of itself.
 const SPLIT: [&str; 3] = mix::REMOVED;
@@ -34,11 +34,7 @@ pub(crate) struct Model {
 impl Model {
     /// Reads the headers of all files of a model.
     pub(crate) fn open(given: &Given) -> Result<Self, Error> {
-        let file = given.file.clone().ok_or_else(|| internal("a GGUF model without a file"))?;
-        let names = match Shard::of(&file) {
-            Some(shard) if shard.count > 1 => shard.all(),
-            _ => vec![file],
-        };
+        let names = given.files()?;
         let (mut inputs, mut found, mut first) = (Vec::new(), Vec::new(), None);
         for (input, name) in names.into_iter().enumerate() {
             let path = given.folder.join(&name);
@@ -53,6 +49,11 @@ impl Model {
         }
         let first = first.ok_or_else(|| internal("a model without a file"))?;
         Ok(Self { inputs, first, found })
+    }
+
+    /// Each tensor, which of the inputs it is in, and where in that file its numbers begin.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = (&Tensor, usize, u64)> {
+        self.found.iter().map(|found| (&found.tensor, found.input, found.at))
     }
 }
 

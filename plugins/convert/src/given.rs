@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use inferno_sdk::{Error, ErrorKind};
 
-use crate::fault::{invalid, io};
+use crate::fault::{internal, invalid, io};
+use crate::shards::Shard;
 
 /// A model to convert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,18 +26,35 @@ impl Given {
         if about.is_dir() { Self::folder(path) } else { Self::file(path) }
     }
 
+    /// Takes a user's word for the format.
+    pub(crate) fn said(path: &Path, format: &str) -> Result<Self, Error> {
+        let about = fs::metadata(path).map_err(|error| io("read", path, &error))?;
+        if about.is_dir() {
+            return match Self::folder(path) {
+                Ok(given) if given.format == format => Ok(given),
+                _ => Ok(Self { folder: path.to_owned(), file: None, format: format.to_owned() }),
+            };
+        }
+        let (folder, name) = parts(path)?;
+        Ok(Self { folder, file: Some(name), format: format.to_owned() })
+    }
+
+    /// The files of a model that is one file, or several that are called after one another.
+    pub(crate) fn files(&self) -> Result<Vec<String>, Error> {
+        let file = self.file.clone().ok_or_else(|| internal("a model without a file"))?;
+        Ok(match Shard::of(&file) {
+            Some(shard) if shard.count > 1 => shard.all(),
+            _ => vec![file],
+        })
+    }
+
     fn file(path: &Path) -> Result<Self, Error> {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| invalid(format!("{} has no name in UTF-8", path.display())))?;
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let (folder, name) = parts(path)?;
         let format = format_of(path)?;
         if format == "hf" {
             return Self::folder(&folder);
         }
-        Ok(Self { folder, file: Some(name.to_owned()), format })
+        Ok(Self { folder, file: Some(name), format })
     }
 
     fn folder(path: &Path) -> Result<Self, Error> {
@@ -53,10 +71,8 @@ impl Given {
             return Ok(of("hf", None));
         }
         // Of a model in several files the first one stands for all.
-        let firsts: Vec<_> = gguf
-            .iter()
-            .filter(|name| crate::shards::Shard::of(name).is_none_or(|shard| shard.number == 1))
-            .collect();
+        let firsts: Vec<_> =
+            gguf.iter().filter(|name| Shard::of(name).is_none_or(|shard| shard.number == 1)).collect();
         match (&firsts[..], &onnx[..]) {
             ([one], _) => Ok(of("gguf", Some((*one).clone()))),
             ([_, _, ..], _) => {
@@ -71,6 +87,17 @@ impl Given {
             )),
         }
     }
+}
+
+/// The folder that a file is in, and its name there.
+fn parts(path: &Path) -> Result<(PathBuf, String), Error> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| invalid(format!("{} has no name in UTF-8", path.display())))?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok((folder, name.to_owned()))
 }
 
 fn names(path: &Path) -> Result<Vec<String>, Error> {

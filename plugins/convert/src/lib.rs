@@ -11,6 +11,7 @@ mod engine;
 mod fault;
 mod gguf;
 mod given;
+pub mod hf;
 pub mod onnx;
 mod options;
 pub mod plan;
@@ -18,6 +19,7 @@ mod progress;
 pub mod quant;
 mod routes;
 mod shards;
+mod tensors;
 mod verb;
 
 use std::io::Write as _;

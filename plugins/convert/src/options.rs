@@ -59,6 +59,14 @@ pub(crate) struct Wish {
     pub(crate) split: Option<u64>,
 }
 
+impl Wish {
+    /// Something is wanted otherwise for single tensors.
+    pub(crate) fn chooses_tensors(&self) -> bool {
+        let Wishes { pure, keep_output, tensors, .. } = &self.wishes;
+        *pure || *keep_output || !tensors.is_empty()
+    }
+}
+
 impl Choices {
     pub(crate) fn read(&self) -> Result<Wish, Error> {
         let file_type = self.quantize.as_deref().map(file_type).transpose()?;

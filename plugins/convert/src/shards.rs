@@ -26,6 +26,11 @@ impl Shard {
         (number > 0 && number <= count).then(|| Self { stem: stem.to_owned(), number, count })
     }
 
+    /// What all of them are called after.
+    pub(crate) fn stem(&self) -> &str {
+        &self.stem
+    }
+
     /// The names of all files of which it is one.
     pub(crate) fn all(&self) -> Vec<String> {
         names(&self.stem, self.count)

@@ -9,16 +9,24 @@ use serde_json::Value;
 use crate::args::Verb;
 use crate::fault::{internal, invalid};
 
+mod batch;
+mod inspect;
 mod model;
+mod others;
+mod plan;
 mod routes;
+mod verify;
 
 /// Does what was typed. The result is whether all is well: where it is not, that was said.
 pub(crate) async fn perform(verb: &Verb) -> Result<bool, Error> {
     match verb {
         Verb::Model(model) => model::model(model).await,
         Verb::Quantize(quantize) => model::quantize(quantize).await,
+        Verb::Inspect(inspect) => inspect::inspect(inspect),
+        Verb::Plan(model) => plan::plan(model),
+        Verb::Verify(verify) => verify::verify(verify),
+        Verb::Batch(batch) => batch::batch(batch).await,
         Verb::Routes { json } => routes::routes(*json),
-        _ => Err(internal("not yet")),
     }
 }
 
@@ -37,6 +45,22 @@ fn print_json(value: &Value) -> Result<(), Error> {
 fn say(text: &str) {
     // If standard error is closed, nobody wants to hear it.
     let _unheard = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Text in columns.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// A path in the folder in which this is run; no other can be reached.

@@ -33,7 +33,7 @@ fn the_bundled_gateway_is_a_plugin_like_any_other() {
     let plugins = user.call(["plugin", "list", "--json"]).json();
     let names: Vec<&str> =
         plugins.as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["anthropic", "gateway", "ollama", "pipeline"]);
+    assert_eq!(names, ["anthropic", "convert", "gateway", "ollama", "pipeline"]);
     let gateway = &plugins[1];
     let mut keys: Vec<&str> = gateway.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();

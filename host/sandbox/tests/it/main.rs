@@ -6,6 +6,7 @@
 mod chains;
 mod command;
 mod contract;
+mod conversions;
 mod data;
 mod files;
 mod filters;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use inferno_sdk::Error;
 use serde::{Deserialize, Serialize};
-use sha2::digest::generic_array::GenericArray;
+use sha2::block_api::compress256;
 
 use crate::fault::{internal, io};
 use crate::plan::Plan;
@@ -92,17 +92,13 @@ impl Sum {
 /// Adds whole blocks, or the last bytes with what ends every sum.
 fn add(state: &mut [u32; 8], bytes: &[u8], last: bool, all: u64) {
     let (blocks, rest) = bytes.as_chunks::<{ BLOCK as usize }>();
-    for block in blocks {
-        sha2::compress256(state, &[*GenericArray::from_slice(block)]);
-    }
+    compress256(state, blocks);
     if last {
         let mut end = rest.to_vec();
         end.push(0x80);
         end.resize((end.len() + 8).next_multiple_of(BLOCK as usize) - 8, 0);
         end.extend((all * 8).to_be_bytes());
-        for block in end.as_chunks::<{ BLOCK as usize }>().0 {
-            sha2::compress256(state, &[*GenericArray::from_slice(block)]);
-        }
+        compress256(state, end.as_chunks().0);
     }
 }
 

@@ -192,6 +192,11 @@ impl Workshop {
         self.journal.whole()
     }
 
+    /// Nothing will come of it: leaves nothing behind.
+    pub(crate) fn abandon(self) -> Result<(), Error> {
+        fs::remove_dir_all(&self.folder).map_err(|error| io("remove", &self.folder, &error))
+    }
+
     /// Gives the result its name. What was done of that before it was stopped is not done again.
     pub(crate) fn finish(self) -> Result<(), Error> {
         let output = self.output();

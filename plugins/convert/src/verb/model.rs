@@ -6,17 +6,21 @@ use inferno_sdk::converter::Route;
 use inferno_sdk::{Error, plugins};
 use serde_json::json;
 
+use super::others;
 use crate::args::{Formats, How, Model, Quantize};
 use crate::conversion::{Conversion, Report};
 use crate::converter::lock;
 use crate::engine::{Hands, Manner, Target, Task};
+use crate::fault::invalid;
 use crate::given::Given;
-use crate::options::Options;
+use crate::options::{Choices, Options};
 use crate::progress::{Progress, bytes};
 use crate::routes::{self, Way};
 
 /// The name of this plugin, which puts itself to work.
 pub(super) const SELF: &str = "convert";
+/// What errors of it begin with.
+const OURS: &str = "plugin \"convert\": ";
 
 /// Instances of this plugin, each in a sandbox of its own.
 struct Instances {
@@ -27,7 +31,12 @@ struct Instances {
 impl Hands for Instances {
     async fn perform(&self, task: Task, input: &Path, output: &Path) -> Result<(), Error> {
         let options = Options { task: Some(task), ..Options::default() };
-        plugins::convert(SELF, &self.route, &options, input, output).await.map(drop)
+        let done = plugins::convert(SELF, &self.route, &options, input, output).await;
+        done.map(drop).map_err(|error| {
+            // That it was this plugin need not be said to whoever runs it.
+            let message = error.message.strip_prefix(OURS).unwrap_or(&error.message).to_owned();
+            Error { message, ..error }
+        })
     }
 
     fn many(&self) -> usize {
@@ -40,37 +49,60 @@ pub(super) async fn model(model: &Model) -> Result<bool, Error> {
 }
 
 pub(super) async fn quantize(quantize: &Quantize) -> Result<bool, Error> {
-    let formats = Formats { format: "gguf".to_owned(), from: None };
+    let formats = Formats { format: "gguf".to_owned(), from: None, options: None };
     let how = How { quantize: Some(quantize.file_type.clone()), ..quantize.how.clone() };
     convert(&quantize.input, &quantize.output, &formats, &how).await
 }
 
 async fn convert(input: &Path, output: &Path, formats: &Formats, how: &How) -> Result<bool, Error> {
-    let (input, output) = (super::here(input)?, super::here(output)?);
-    let given = Given::at(&input)?;
-    let way = way(&given, formats)?;
-    let report = through(&given, way, &output, how).await?;
+    let (given, output) = (given(input, formats)?, super::here(output)?);
+    let report = one(&given, &output, formats, how).await?;
     tell(&report, how)?;
     Ok(true)
 }
 
-/// The way of this plugin.
-fn way(given: &Given, formats: &Formats) -> Result<&'static Way, Error> {
-    let source = formats.from.as_deref().unwrap_or(&given.format);
-    routes::way(source, &formats.format).ok_or_else(|| routes::none(source, &formats.format, &[]))
+/// What is to be converted.
+pub(super) fn given(input: &Path, formats: &Formats) -> Result<Given, Error> {
+    let input = super::here(input)?;
+    match &formats.from {
+        Some(format) => Given::said(&input, format),
+        None => Given::at(&input),
+    }
+}
+
+/// Converts one model, by this plugin or by another one that can.
+pub(super) async fn one(given: &Given, output: &Path, formats: &Formats, how: &How) -> Result<Report, Error> {
+    match routes::way(&given.format, &formats.format) {
+        Some(_) if formats.options.is_some() => Err(invalid(
+            "--options is for converters of other plugins, and this plugin converts these formats itself",
+        )),
+        Some(way) => through(given, way, output, how).await,
+        None => others::convert(given, output, formats, how).await,
+    }
+}
+
+/// The conversion by a way of this plugin.
+pub(super) fn conversion<'a>(
+    given: &'a Given,
+    way: &'a Way,
+    choices: &'a Choices,
+    output: &Path,
+    how: &How,
+) -> Conversion<'a> {
+    Conversion {
+        given,
+        way,
+        choices,
+        target: Target { path: output.to_owned(), folder: way.folder },
+        manner: Manner { force: how.force, restart: how.restart },
+    }
 }
 
 async fn through(given: &Given, way: &Way, output: &Path, how: &How) -> Result<Report, Error> {
     let choices = how.choices();
-    let conversion = Conversion {
-        given,
-        way,
-        choices: &choices,
-        target: Target { path: output.to_owned(), folder: way.folder },
-        manner: Manner { force: how.force, restart: how.restart },
-    };
     let hands = Instances { route: Route::new(way.source, way.target), many: how.jobs.get() };
     let mut progress = Progress::shown(output.display().to_string());
+    let conversion = conversion(given, way, &choices, output, how);
     let report = conversion.run(&hands, lock, &mut progress, super::say).await;
     progress.clear();
     report

@@ -49,6 +49,8 @@ pub(crate) async fn call(name: &str, query: &Query, request: Request) -> Option<
             print();
             Ok("logged".to_owned())
         }
+        "convert" => use_plugins::convert(query).await,
+        "convert-two" => use_plugins::convert_two(query).await,
         "day" => day(query, request).await,
         "surroundings" => Ok(report::surroundings()),
         _ => stores::call(name, query).or_else(|| use_plugins::call(name, query))?,

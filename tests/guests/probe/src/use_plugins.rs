@@ -1,5 +1,9 @@
 //! Calls of other plugins.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use crate::Query;
 use crate::wit::inferno::host::plugins;
 use crate::wit::inferno::host::types::Error;
@@ -10,6 +14,9 @@ pub(crate) fn call(name: &str, query: &Query) -> Option<Result<String, Error>> {
     Some(match name {
         "playing" => plugins::playing(&query.text("role")).map(|names| names.join(" ")),
         "judge" => judge(query),
+        "routes" => plugins::routes(&query.text("plugin")).map(|routes| {
+            routes.iter().map(|(from, to)| format!("{from}-{to}")).collect::<Vec<_>>().join(" ")
+        }),
         "step" => step(query),
         "steps" => steps(query),
         _ => return None,
@@ -63,4 +70,41 @@ fn steps(query: &Query) -> Result<String, Error> {
     one.finish()?;
     seen.extend(one.submit(&[]).err().map(|error| error.message));
     Ok(seen.join("\n"))
+}
+
+/// A conversion of what is in one folder into another one.
+pub(crate) async fn convert(query: &Query) -> Result<String, Error> {
+    let options = if query.get("config").is_some() { config(query) } else { "{}".to_owned() };
+    convert_with(query, options).await
+}
+
+/// Two that wait for one another, each in the folder where the other one is.
+pub(crate) async fn convert_two(query: &Query) -> Result<String, Error> {
+    let mut one = pin!(convert_with(query, "\"meet a b\"".to_owned()));
+    let mut other = pin!(convert_with(query, "\"meet b a\"".to_owned()));
+    let (mut first, mut second) = (None, None);
+    poll_fn(|cx| {
+        if first.is_none()
+            && let Poll::Ready(done) = one.as_mut().poll(cx)
+        {
+            first = Some(done);
+        }
+        if second.is_none()
+            && let Poll::Ready(done) = other.as_mut().poll(cx)
+        {
+            second = Some(done);
+        }
+        if first.is_some() && second.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    let both: Result<Vec<String>, Error> = [first, second].into_iter().flatten().collect();
+    Ok(both?.join(" "))
+}
+
+async fn convert_with(query: &Query, options: String) -> Result<String, Error> {
+    let text = |name: &str| query.text(name);
+    let (source, target) = ("text".to_owned(), "upper".to_owned());
+    let files =
+        plugins::convert(text("plugin"), source, target, options, text("input"), text("output")).await?;
+    Ok(files.join(" "))
 }

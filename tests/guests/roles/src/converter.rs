@@ -21,6 +21,14 @@ impl Guest for Roles {
                 fs::write("/out/part/model.txt", text.to_uppercase()).map_err(failed)?;
                 Ok(vec!["part/model.txt".to_owned()])
             }
+            // Writes one file and waits for another one, which somebody else is to write.
+            ["meet", mine, theirs] => {
+                fs::write(format!("/out/{mine}"), "").map_err(failed)?;
+                while fs::metadata(format!("/out/{theirs}")).is_err() {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                Ok(vec![(*mine).to_owned()])
+            }
             ["lie", name] => Ok(vec![(*name).to_owned()]),
             // The names of what should have failed and did not.
             ["escape"] => {
