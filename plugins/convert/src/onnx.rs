@@ -7,6 +7,7 @@
 //! What a graph computes is what llama.cpp computes for the same file, whatever its numbers are packed as. A model that
 //! computes anything else is refused: one of another architecture, and one with a tensor that has no place in the graph.
 
+mod beside;
 mod decoder;
 mod encoder;
 mod facts;
@@ -14,6 +15,7 @@ mod graph;
 mod model;
 mod proto;
 mod rope;
+mod route;
 mod weights;
 
 #[cfg(test)]
@@ -23,6 +25,7 @@ use inferno_formats::gguf::{Metadata, Tensor};
 
 use crate::plan::Output;
 use facts::Facts;
+pub(crate) use route::plan;
 
 /// How weights are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ const NEUTRAL: &[(&str, f64)] = &[
 
 /// Metadata of one architecture.
 pub(super) struct Facts<'a> {
-    metadata: &'a Metadata,
+    pub(super) metadata: &'a Metadata,
     /// As the file says it.
     pub(super) architecture: &'a str,
 }
