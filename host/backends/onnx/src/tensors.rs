@@ -1,7 +1,7 @@
 //! Tensors as JSON: `{"name": {"dtype": "f32", "shape": [2], "data": [0.5, 1.5]}}`.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write};
+use std::fmt::{Debug, Display, Write};
 
 use half::{bf16, f16};
 use inferno_backend::{Emit, Error, Event, Finish, Tensors, Usage};
@@ -173,7 +173,7 @@ fn tensor(value: &Value, port: &Port) -> Result<DynValue, String> {
     }
 }
 
-fn made<T: PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static>(
+fn made<T: PrimitiveTensorElementType + Debug + Clone + 'static>(
     shape: Vec<usize>,
     values: &[&Value],
     number: impl Fn(&Value) -> Option<T>,
@@ -267,11 +267,11 @@ fn list<T: Display>(text: &mut String, values: &[T]) {
 }
 
 /// Numbers as short as they can be told apart; what is no number is `null`, since JSON has none such.
-fn floats<T: Display>(text: &mut String, values: &[T], number: impl Fn(&T) -> f64) {
+fn floats<T: Debug>(text: &mut String, values: &[T], number: impl Fn(&T) -> f64) {
     for (at, value) in values.iter().enumerate() {
         text.push_str(if at > 0 { "," } else { "" });
         if number(value).is_finite() {
-            let _ = write!(text, "{value}");
+            let _ = write!(text, "{value:?}");
         } else {
             text.push_str("null");
         }

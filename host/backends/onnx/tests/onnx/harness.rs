@@ -1,6 +1,6 @@
 //! A loaded model and what becomes of requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use inferno_backend::{
@@ -83,8 +83,7 @@ impl Outcome {
 pub(crate) fn step(model: &mut dyn Model, outcomes: &mut BTreeMap<u64, Outcome>) -> bool {
     let mut told = Vec::new();
     let more = model.step(&mut |id, event| told.push((id, event))).unwrap();
-    let mut ids: Vec<u64> = told.iter().map(|(id, _)| *id).collect();
-    ids.dedup();
+    let ids: BTreeSet<u64> = told.iter().map(|(id, _)| *id).collect();
     ids.iter().for_each(|id| outcomes.entry(*id).or_default().steps += 1);
     told.into_iter().for_each(|(id, event)| outcomes.entry(id).or_default().take(event));
     more
