@@ -1,8 +1,11 @@
 //! Benchmarks. Each runs both sides in one run, alternating, and prints ratios: only these travel between machines.
 
+mod convert;
 mod direct;
+mod peer;
 mod pipeline;
 mod plugins;
+mod process;
 mod report;
 mod run;
 mod serve;
@@ -31,6 +34,8 @@ enum Bench {
     Plugins,
     /// Pipelines against a plain native program
     Pipeline,
+    /// Conversion against llama.cpp's quantizer, and the ONNX backend against the GGUF one
+    Convert,
     /// The direct side of `run`, which starts it
     #[command(hide = true)]
     Direct { model: PathBuf, threads: i32, context: u32, sequences: u32 },
@@ -63,6 +68,13 @@ fn main() -> Result<()> {
             let rows = pipeline::run(&target, &places(&target, "pipeline")?)?;
             report::publish("pipeline", &target, &rows)
         }
+        Bench::Convert => {
+            let target = target()?;
+            let quantizer = peer::program(&target, "llama-quantize")?;
+            let places = places(&target, "convert")?;
+            let rows = runtime()?.block_on(convert::run(&places, &quantizer, &target.join("onnxruntime")))?;
+            report::publish("convert", &target, &rows)
+        }
         Bench::Plain { input, output, words } => pipeline::serve_plain(&input, &output, words),
         Bench::Run => {
             let target = target()?;
@@ -71,7 +83,7 @@ fn main() -> Result<()> {
         }
         Bench::Serve => {
             let target = target()?;
-            let peer = serve::peer::program(&target)?;
+            let peer = peer::program(&target, "llama-server")?;
             let rows = runtime()?.block_on(serve::run(
                 &places(&target, "serve")?,
                 &peer,

@@ -7,14 +7,15 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use inferno_bench_step::{Config, Words};
 use inferno_sdk::step::{Item, Outcome, Step as _};
 
 use crate::plugins::components;
+use crate::process::{finish, peak};
 use crate::report::{Row, percentile};
 use crate::run::Places;
 use crate::served::isolated;
@@ -123,14 +124,6 @@ fn steps(target: &Path, places: &Places) -> Result<()> {
     components::put(&plugins.join("words-python"), &python, &python.join("plugin.wasm"))
 }
 
-fn finish(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
-    if !status.success() {
-        bail!("{command:?} ended with {status}");
-    }
-    Ok(())
-}
-
 /// A file with so many records, made once.
 fn input(work: &Path, records: usize) -> Result<PathBuf> {
     let path = work.join(format!("{records}.jsonl"));
@@ -177,20 +170,6 @@ fn pipeline(places: &Places, step: &str, input: &Path) -> Result<(f64, f64)> {
         bail!("the pipeline ended with {status}: {}", fs::read_to_string(&said)?);
     }
     Ok((seconds, memory))
-}
-
-/// Waits for the end of a process; the most memory that it had, in MiB.
-fn peak(process: &mut Child) -> Result<f64> {
-    let path = format!("/proc/{}/status", process.id());
-    let mut peak = 0.0_f64;
-    while process.try_wait()?.is_none() {
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        peak = peak.max(kib.unwrap_or_default() / 1024.0);
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(peak)
 }
 
 /// Seconds of the native program for the same.

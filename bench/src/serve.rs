@@ -3,7 +3,6 @@
 
 mod chat;
 mod memory;
-pub(crate) mod peer;
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! llama-server, built from the sources that the PyPI package `llama-cpp-python` carries.
+//! llama.cpp's own programs, built from the sources that the PyPI package `llama-cpp-python` carries.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail};
 const PACKAGE: &str = "llama-cpp-python==0.3.36";
 const FOLDER: &str = "llama_cpp_python-0.3.36";
 
-/// The built program; building it for this machine's processor takes about
+/// The built program, such as `llama-server`; building one for this machine's processor takes about
 /// twelve minutes of processor time, once.
-pub(crate) fn program(target: &Path) -> Result<PathBuf> {
+pub(crate) fn program(target: &Path, name: &str) -> Result<PathBuf> {
     let place = target.join("peers");
-    let program = place.join("build/bin/llama-server");
+    let program = place.join("build/bin").join(name);
     if program.exists() {
         return Ok(program);
     }
@@ -32,7 +32,7 @@ pub(crate) fn program(target: &Path) -> Result<PathBuf> {
         "-DBUILD_SHARED_LIBS=OFF",
     ];
     run(&place, "cmake", &[&["-S", &sources, "-B", "build"][..], &options].concat())?;
-    run(&place, "cmake", &["--build", "build", "--target", "llama-server", "--parallel"])?;
+    run(&place, "cmake", &["--build", "build", "--target", name, "--parallel"])?;
     Ok(program)
 }
 
