@@ -111,7 +111,7 @@ impl std::fmt::Display for Trouble {
             ),
             Self::Quantized { tensor, from, to } => write!(
                 f,
-                "tensor {tensor} is {} already, and loses more as {}: start from the F16, BF16 or F32 file, or allow it",
+                "tensor {tensor} is {} already, and loses more as {}: start from the F16, BF16 or F32 file",
                 from.name(),
                 to.name()
             ),
