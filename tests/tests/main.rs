@@ -10,6 +10,8 @@ mod clients;
 mod commands;
 mod conversations;
 mod convert;
+mod convert_bytes;
+mod convert_huggingface;
 mod convert_onnx;
 mod examples;
 mod hostile;
