@@ -20,8 +20,9 @@ const OVERHEAD: u64 = 48 << 20;
 const SCRATCH: u64 = 20;
 /// The same for a projector, which computes on a whole image at once.
 const EYE_SCRATCH: u64 = 4;
-/// Bytes of a number in a cache of keys and values.
+/// Bytes of a number in a cache of keys and values, in GGUF and in ONNX.
 const CACHED: u64 = 2;
+const CACHED_ONNX: u64 = 4;
 /// Tokens of context where nobody asked for more, and bytes that all caches then take at most, as backends choose it.
 const USUAL_CONTEXT: u32 = 4096;
 const USUAL_CACHE: u64 = 4 << 30;
@@ -34,7 +35,8 @@ pub(crate) fn estimate(model: &Model, config: &Config) -> u64 {
     let header = &model.header;
     let trained = header.context_length.unwrap_or(u32::MAX);
     let context = config.context.unwrap_or(USUAL_CONTEXT).min(trained);
-    let per_token = header.cache_per_token.unwrap_or_default().saturating_mul(CACHED);
+    let number = if model.format == Format::Onnx { CACHED_ONNX } else { CACHED };
+    let per_token = header.cache_per_token.unwrap_or_default().saturating_mul(number);
     let cache = per_token.saturating_mul(context.into()).saturating_mul(config.sequences.into());
     let cache = if config.context.is_none() { cache.min(USUAL_CACHE) } else { cache };
     let eye = model.projector.as_ref().map_or(0, |projector| projector.size + projector.size / EYE_SCRATCH);
