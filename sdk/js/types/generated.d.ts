@@ -431,6 +431,8 @@ export declare namespace plugins {
   export function openStep(plugin: string, config: string): Step;
   /** Has a plugin judge answers; one verdict per sample, in order. */
   export function judge(plugin: string, config: string, samples: Sample[]): Verdict[];
+  /** What a converter turns into what: the names of the formats that it reads and writes, in pairs. */
+  export function routes(plugin: string): [string, string][];
 }
 
 /** Budgets that the user set for this plugin, counted per tenant by the host. Needs the `quota` grant for the name. */

@@ -78,3 +78,10 @@ def judge(plugin: str, config: str, samples: List[work.Sample]) -> List[work.Ver
     Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
     """
     raise NotImplementedError
+def routes(plugin: str) -> List[Tuple[str, str]]:
+    """
+    What a converter turns into what: the names of the formats that it reads and writes, in pairs.
+
+    Raises: `componentize_py_types.Err(inferno_wit.imports.types.Error)`
+    """
+    raise NotImplementedError
