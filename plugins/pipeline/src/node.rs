@@ -24,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) node: String,
     /// How many nodes it takes from.
     pub(crate) inputs: usize,
+    /// The model of the step `embed` that its records went through last, where it is one and the same for all of them.
+    pub(crate) embedder: Option<String>,
     /// The folder of the pipeline file, which paths in it are relative to: see [`Self::path`].
     pub(crate) folder: PathBuf,
     /// A folder for this node's own files, which may not exist yet. It is emptied when a run starts from the beginning.

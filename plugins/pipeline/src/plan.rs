@@ -63,6 +63,7 @@ fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made
     let context = Context {
         node: node.name.clone(),
         inputs: node.from.len(),
+        embedder: embedder(node, all),
         folder: around.folder.clone(),
         state: around.state.join(&node.name),
         disk: around.disk.clone(),
@@ -80,6 +81,19 @@ fn made(node: &Node<'_>, all: &[Node<'_>], around: &Surroundings) -> Result<Made
         on_error: node.on_error,
         work,
     })
+}
+
+/// The model that made the vectors of a node's records.
+fn embedder(node: &Node<'_>, all: &[Node<'_>]) -> Option<String> {
+    let mut models = node.from.iter().map(|from| {
+        let before = all.get(*from)?;
+        match before.uses.get_ref().as_str() {
+            "embed" => before.fields.get("model")?.as_ref().as_str().map(str::to_owned),
+            _ => embedder(before, all),
+        }
+    });
+    let first = models.next()??;
+    models.all(|model| model.as_ref() == Some(&first)).then_some(first)
 }
 
 fn work(node: &Node<'_>, context: &Context) -> Result<Work, Error> {

@@ -33,6 +33,7 @@ impl Bench {
 
     pub(super) fn context(&self) -> Context {
         Context {
+            embedder: None,
             node: "it".to_owned(),
             inputs: self.inputs,
             folder: self.dir.path().to_owned(),

@@ -180,7 +180,7 @@ fn pages_and_moves_are_followed_and_headers_stay_with_their_site() {
         Ok(match call.url.strip_prefix("https://") {
             Some("a.example/items") => FakeReply::new(302, "").header("location", "/v2/items"),
             Some("a.example/v2/items") => json("{\"r\":[{\"n\":0},{\"n\":1}],\"next\":\"?page=2\"}"),
-            Some("a.example/items?page=2") => json("{\"r\":[],\"next\":\"https://b.example/3\"}"),
+            Some("a.example/v2/items?page=2") => json("{\"r\":[],\"next\":\"https://b.example/3\"}"),
             Some("b.example/3") => json("{\"r\":[{\"n\":2}],\"next\":null}"),
             other => panic!("{other:?}"),
         })
@@ -190,7 +190,7 @@ fn pages_and_moves_are_followed_and_headers_stay_with_their_site() {
     let more = "records = \"/r\"\nnext = \"/next\"\nheaders = { authorization = { secret = \"KEY\", before = \"Bearer \" } }";
     kit.run(&from("/items", more)).unwrap();
     assert_eq!(kit.read("out.jsonl"), numbers(3));
-    let urls = ["a.example/items", "a.example/v2/items", "a.example/items?page=2", "b.example/3"];
+    let urls = ["a.example/items", "a.example/v2/items", "a.example/v2/items?page=2", "b.example/3"];
     let expect: Vec<_> = urls.iter().map(|url| (format!("https://{url}"), !url.starts_with('b'))).collect();
     assert_eq!(*seen.borrow(), expect, "a key goes to the site that it was meant for");
     assert!(!kit.read(".inferno/p/run/checkpoint").contains("123"));

@@ -203,7 +203,7 @@ impl Http {
     }
 
     fn attempt(&self, number: u64, url: &str, into: &Path) -> Result<Page, Failure> {
-        let mut reply = self.follow(url)?;
+        let (mut reply, at) = self.follow(url)?;
         let header = |name: &str| reply.header(name).map(str::to_owned);
         let state = State { etag: header("etag"), modified: header("last-modified") };
         let format = match self.format {
@@ -243,17 +243,17 @@ impl Http {
             }
         }
         file.sync().map_err(|error| Failure::Stop(Error::file("write", into, &error)))?;
-        let next = next.map(|next| http::resolve(url, &next)).transpose().map_err(Failure::Stop)?;
+        let next = next.map(|next| http::resolve(&at, &next)).transpose().map_err(Failure::Stop)?;
         Ok(Page { number, url: url.to_owned(), state, next, csv: format == Format::Csv })
     }
 
-    /// Asks for a document, and goes where it has moved. Each step has to be granted.
-    fn follow(&self, url: &str) -> Result<Box<dyn Reply>, Failure> {
+    /// Asks for a document, and goes where it has moved; says where that is. Each step has to be granted.
+    fn follow(&self, url: &str) -> Result<(Box<dyn Reply>, String), Failure> {
         let mut at = url.to_owned();
         for _ in 0..=MOVES {
             let reply = self.door.get(&at)?;
             at = match (reply.status(), reply.header("location")) {
-                (200..=299, _) => return Ok(reply),
+                (200..=299, _) => return Ok((reply, at)),
                 (301 | 302 | 303 | 307 | 308, Some(to)) => http::resolve(&at, to).map_err(Failure::Stop)?,
                 (status, _) => {
                     return Err(Failure::Stop(Error::new(format!("{at} answers with status {status}"))));

@@ -23,7 +23,8 @@ pub(crate) struct Config {
     /// The fields that are kept beside it; without it, all others.
     #[serde(default)]
     keep: Option<Vec<String>>,
-    /// The model that made the vectors, so that `inferno pipeline search` asks it too.
+    /// The model that made the vectors, so that `inferno pipeline search` asks it too; without it, that of the step `embed`
+    /// that the records come through.
     #[serde(default)]
     model: Option<String>,
 }
@@ -49,7 +50,13 @@ impl Kind for Index {
 
     fn open(config: Config, context: &Context) -> Result<Self, Error> {
         let file = Growing::new(&config.path, context);
-        Ok(Self { file, field: config.field, keep: config.keep, model: config.model, dimensions: None })
+        Ok(Self {
+            file,
+            field: config.field,
+            keep: config.keep,
+            model: config.model.or_else(|| context.embedder.clone()),
+            dimensions: None,
+        })
     }
 }
 

@@ -86,4 +86,22 @@ mod tests {
         search.index = kit.path("in.jsonl");
         assert!(find(&search, &tools).unwrap_err().message.ends_with("is no index"));
     }
+
+    #[test]
+    fn an_index_knows_the_model_of_the_step_that_embedded() {
+        let embed = |name: &str, model: &str, from: &str| {
+            format!("[[step]]\nname = '{name}'\nuse = 'embed'\nmodel = '{model}'\nfrom = '{from}'\n")
+        };
+        let run = |steps: &[String], last: &str| {
+            let kit = Kit::new(&[("in.jsonl", "{\"text\":\"banana\"}\n")]);
+            let source = "[[source]]\nname = 'in'\nuse = 'jsonl'\npath = 'in.jsonl'\n";
+            let sink = format!("[[sink]]\nuse = 'index'\npath = 'notes.index'\nfrom = {last}\n");
+            kit.run(&format!("{source}{}{sink}", steps.concat())).unwrap();
+            Index::open(&kit.path("notes.index")).unwrap().head.model
+        };
+        let limit = "[[step]]\nname = 'few'\nuse = 'limit'\ncount = 9\nfrom = 'a'\n".to_owned();
+        assert_eq!(run(&[embed("a", "vowels", "in"), limit], "'few'").as_deref(), Some("vowels"));
+        let two = [embed("a", "vowels", "in"), embed("b", "others", "in")];
+        assert_eq!(run(&two, "['a', 'b']"), None);
+    }
 }
