@@ -152,6 +152,7 @@ fn pieces_that_llama_cpp_would_join_otherwise_are_refused() {
         &|file| file["model"]["merges"].as_array_mut().unwrap().swap(2, 3),
         "leads to \"abc\" in more than one place",
     );
+    changed(&|file| file["model"]["merges"][0] = json!(["a", "z"]), "\"z\" is no token");
     changed(&|file| file["normalizer"] = json!({"type": "NFKC"}), "normalizer is {\"type\":\"NFKC\"}");
     changed(&|file| file["normalizer"] = json!(null), "normalizer is null");
     changed(

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::super::Error;
 use super::super::keys::Keys;
 use super::super::object::told;
-use super::file::File;
+use super::file::{File, Vocabulary};
 use super::{FILE, Kind, Tokens};
 
 /// What a space becomes.
@@ -22,20 +22,20 @@ pub(super) const SPACE: char = '\u{2581}';
 pub(super) fn tell(file: &File, tokens: &mut Tokens, keys: &mut Keys) -> Result<&'static str, Error> {
     let prefix = prefix(file)?;
     let unknown = file.model.unk_token.as_deref().unwrap_or("<unk>");
-    let ranks = ranks(file)?;
+    let merges = Merged::read(file, tokens.list.len())?;
     let lowest = -(file.model.merges.len() as f32);
-    for token in &mut tokens.list {
+    for (token, rank) in tokens.list.iter_mut().zip(&merges.ranks) {
         if token.text == unknown {
             token.kind = Kind::Unknown;
         } else if byte(&token.text).is_some() {
             token.kind = Kind::Byte;
         } else if token.kind == Kind::Normal {
             // Whole numbers up to 16 million are exact.
-            token.score = ranks.get(token.text.as_str()).map_or(lowest, |rank| -(*rank as f32));
+            token.score = rank.map_or(lowest, |rank| -(rank as f32));
         }
     }
     check_bytes(tokens)?;
-    check_pairs(file, tokens)?;
+    merges.check_pairs(tokens)?;
     if prefix.words_apart {
         check_words(tokens)?;
     }
@@ -51,39 +51,67 @@ pub(in super::super) fn byte(text: &str) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok()
 }
 
-/// For each token that merges lead to, how many others come before it.
-fn ranks(file: &File) -> Result<HashMap<String, usize>, Error> {
-    let mut ranks: HashMap<String, usize> = HashMap::new();
-    let mut last = String::new();
-    for (left, right) in file.model.merges.iter() {
-        let whole = format!("{left}{right}");
-        if whole == last {
-            continue;
-        }
-        let rank = ranks.len();
-        if ranks.insert(whole.clone(), rank).is_some() {
-            return Err(apart(&format!("leads to {whole:?} in more than one place of model.merges")));
-        }
-        last = whole;
-    }
-    Ok(ranks)
+/// The merges by the numbers of their tokens, which take less memory than their texts.
+struct Merged<'a> {
+    numbers: HashMap<&'a str, u32>,
+    pairs: HashSet<(u32, u32)>,
+    /// For each token that merges lead to, how many others come before it.
+    ranks: Vec<Option<u32>>,
 }
 
-/// Every pair of tokens that together are one must be a merge.
-fn check_pairs(file: &File, tokens: &Tokens) -> Result<(), Error> {
-    let pairs: HashSet<(&str, &str)> = file.model.merges.iter().collect();
-    let pieces =
-        || tokens.list.iter().filter(|token| token.kind == Kind::Normal).map(|token| token.text.as_str());
-    let known: HashSet<&str> = pieces().collect();
-    for whole in pieces() {
-        for (middle, _) in whole.char_indices().skip(1) {
-            let (left, right) = whole.split_at(middle);
-            if known.contains(left) && known.contains(right) && !pairs.contains(&(left, right)) {
-                return Err(apart(&format!("does not merge {left:?} and {right:?} into {whole:?}")));
+impl<'a> Merged<'a> {
+    fn read(file: &'a File, count: usize) -> Result<Self, Error> {
+        let Vocabulary::Numbered(entries) = &file.model.vocab else {
+            return Err(Error::new(FILE, "model.vocab must be an object with the number of each token"));
+        };
+        let numbers: HashMap<&str, u32> =
+            entries.iter().map(|(text, number)| (text.as_str(), *number)).collect();
+        let (mut pairs, mut ranks) = (HashSet::new(), vec![None; count]);
+        let (mut whole, mut last, mut next) = (String::new(), None, 0);
+        for (left, right) in file.model.merges.iter() {
+            whole.clear();
+            whole.extend([left, right]);
+            let number = |text: &str| {
+                let message = || format!("model.merges has {left:?} and {right:?}, but {text:?} is no token");
+                numbers.get(text).copied().ok_or_else(|| Error::new(FILE, message()))
+            };
+            pairs.insert((number(left)?, number(right)?));
+            let token = number(&whole)?;
+            if last == Some(token) {
+                continue;
+            }
+            last = Some(token);
+            // Each number has been held against the rows of the model.
+            let Some(rank) = ranks.get_mut(token as usize) else { continue };
+            if rank.replace(next).is_some() {
+                return Err(apart(&format!("leads to {whole:?} in more than one place of model.merges")));
+            }
+            next += 1;
+        }
+        Ok(Self { numbers, pairs, ranks })
+    }
+
+    /// Every pair of tokens that together are one must be a merge.
+    fn check_pairs(&self, tokens: &Tokens) -> Result<(), Error> {
+        let piece = |text: &str| {
+            let number = *self.numbers.get(text)?;
+            tokens.list.get(number as usize).filter(|token| token.kind == Kind::Normal).map(|_| number)
+        };
+        for token in tokens.list.iter().filter(|token| token.kind == Kind::Normal) {
+            for (middle, _) in token.text.char_indices().skip(1) {
+                let (left, right) = token.text.split_at(middle);
+                if let (Some(one), Some(other)) = (piece(left), piece(right))
+                    && !self.pairs.contains(&(one, other))
+                {
+                    return Err(apart(&format!(
+                        "does not merge {left:?} and {right:?} into {:?}",
+                        token.text
+                    )));
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn apart(how: &str) -> Error {
