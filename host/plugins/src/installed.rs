@@ -23,7 +23,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use inferno_sandbox::{Capabilities, Origin, Package, WorkdirUse};
+use inferno_sandbox::{Capabilities, Origin, Package};
 
 use crate::consent::{Word, cut, grant, revoke};
 use crate::disk::{Disk, read_bytes, read_text};
@@ -161,11 +161,7 @@ impl Installed {
         let holder = Holder { plugin: &manifest.plugin.name, digest: package.digest(), tenant };
         let held = match (self.held(holder)?, self.held(holder.for_all())?) {
             (Some(held), _) | (None, Some(held)) => held,
-            (None, None) if *package.origin() == Origin::Bundled => {
-                // Reasons belong to what is asked.
-                let workdir = manifest.asks.workdir.clone().map(|asked| WorkdirUse { why: None, ..asked });
-                Capabilities { workdir, ..manifest.asks.clone() }
-            }
+            (None, None) if *package.origin() == Origin::Bundled => manifest.asks.as_given(),
             (None, None) => Capabilities::default(),
         };
         Ok((holder, held))

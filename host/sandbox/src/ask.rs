@@ -205,9 +205,9 @@ impl Capabilities {
         lines
     }
 
-    /// These as a grant of all that needs no more from the user: which folders `files` means, and which sites and secrets
+    /// These as a grant of all that needs no more from the user, which is what a plugin has that is part of the program: which folders `files` means, and which sites and secrets
     /// `*` means, is for them to say, and reasons are the manifest's.
-    pub(crate) fn as_given(&self) -> Self {
+    pub fn as_given(&self) -> Self {
         let workdir = self.workdir.as_ref().map(|asked| WorkdirUse { access: asked.access, why: None });
         let mut given = Self { workdir, files: Vec::new(), ..self.clone() };
         given.http.retain(|sites| *sites != Sites::NamedByUser);

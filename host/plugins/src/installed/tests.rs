@@ -310,6 +310,14 @@ fn grants_are_edited_in_words() {
     let left = lab.installed.revoke(&bundled, None, &words(&["kv"])).unwrap();
     assert_eq!(left, caps("models = true"));
     assert_eq!(lab.installed.held(holder(bundled.digest())).unwrap(), Some(left));
+
+    // What it leaves to the user is not part of that, and named one by one.
+    let asks = "kv = true\nhttp = ['https://a.com', '*']\nsecrets = ['*']";
+    let open = Package::new(&manifest("9.0.1", asks), vec![1], Origin::Bundled).unwrap();
+    let given = lab.installed.grant(&open, None, &words(&["http=https://b.com"])).unwrap();
+    assert_eq!(given, caps("kv = true\nhttp = ['https://a.com', 'https://b.com']"));
+    let left = lab.installed.revoke(&open, None, &words(&["http=https://a.com"])).unwrap();
+    assert_eq!(left, caps("kv = true\nhttp = ['https://b.com']"));
 }
 
 #[test]
