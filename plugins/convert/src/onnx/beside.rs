@@ -102,3 +102,62 @@ fn pooling(facts: &Facts<'_>) -> Result<Option<Value>, String> {
     config.extend(modes.iter().enumerate().map(|(place, key)| ((*key).to_owned(), json!(place == mode))));
     Ok(Some(Value::Object(config)))
 }
+
+#[cfg(test)]
+mod tests {
+    use inferno_formats::gguf::{Head, Keep, Value as Meta, read};
+
+    use super::*;
+
+    /// Metadata of a small model, with more.
+    fn metadata(architecture: &str, more: &[(&str, u32)]) -> Metadata {
+        let mut head = Head::new();
+        head.set("general.architecture", Meta::Text(architecture.to_owned()));
+        let usual = [("block_count", 2), ("embedding_length", 64), ("attention.head_count", 4)];
+        for (key, number) in usual.into_iter().chain([("attention.head_count_kv", 2)]) {
+            head.set(format!("{architecture}.{key}"), Meta::U32(number));
+        }
+        for &(key, number) in more {
+            head.set(key, Meta::U32(number));
+        }
+        let bytes = head.to_bytes().unwrap();
+        read(std::io::Cursor::new(&bytes), bytes.len() as u64, Keep::All).unwrap().metadata
+    }
+
+    #[test]
+    fn a_configuration_has_the_sizes_and_every_token_that_ends_an_answer() {
+        let told = |more: &[(&str, u32)]| {
+            let metadata = metadata("qwen3", more);
+            config(&Facts::new(&metadata).unwrap(), 96, 512).unwrap()
+        };
+        let eos = ("tokenizer.ggml.eos_token_id", 3);
+        let plain = told(&[eos, ("tokenizer.ggml.padding_token_id", 0)]);
+        assert_eq!(
+            plain,
+            json!({
+                "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 64, "num_hidden_layers": 2,
+                "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 96,
+                "max_position_embeddings": 512, "eos_token_id": 3, "pad_token_id": 0,
+            })
+        );
+        assert_eq!(told(&[eos, ("tokenizer.ggml.eot_token_id", 5)])["eos_token_id"], json!([3, 5]));
+        assert_eq!(told(&[eos, ("tokenizer.ggml.eot_token_id", 3)])["eos_token_id"], json!(3));
+    }
+
+    #[test]
+    fn vectors_are_pooled_as_the_file_says_or_not_at_all() {
+        let told = |number: u32| {
+            let metadata = metadata("bert", &[("bert.pooling_type", number)]);
+            pooling(&Facts::new(&metadata).unwrap())
+        };
+        assert_eq!(told(0).unwrap(), None);
+        for (number, on) in
+            [(1, "pooling_mode_mean_tokens"), (2, "pooling_mode_cls_token"), (3, "pooling_mode_lasttoken")]
+        {
+            let config = told(number).unwrap().unwrap();
+            let flags = config.as_object().unwrap().iter().filter(|(_, value)| **value == json!(true));
+            assert_eq!(flags.map(|(key, _)| key.as_str()).collect::<Vec<_>>(), [on]);
+        }
+        assert!(told(4).unwrap_err().contains("\"bert.pooling_type\" is 4"));
+    }
+}
