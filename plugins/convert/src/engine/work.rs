@@ -14,7 +14,9 @@ use crate::plan::{Change, Encoding, Order};
 use crate::quant::{self, check, decode, encode};
 
 /// Numbers that are worked on at once; whole blocks.
-const AT_ONCE: u64 = 256 << 10;
+const AT_ONCE: u64 = 128 << 10;
+/// Bytes that are copied at once.
+const COPIED: u64 = 256 << 10;
 
 /// Where files are read and written.
 pub(crate) struct Bench {
@@ -58,7 +60,7 @@ impl Bench {
         let all = length(cut, cut.from.encoding, count)? as u64;
         let mut done = 0;
         while done < all {
-            let some = (all - done).min(1 << 20);
+            let some = (all - done).min(COPIED);
             self.fill(&cut.input, from + done, some as usize)?;
             std::mem::swap(&mut self.bytes, &mut self.packed);
             self.write(&cut.output, to + done)?;
@@ -125,8 +127,12 @@ impl Bench {
     fn fetch(&mut self, cut: &Cut, from: u64, count: u64) -> Result<(), Error> {
         self.fill(&cut.input, from, length(cut, cut.from.encoding, count)?)?;
         self.numbers.resize(usize(count)?, 0.0);
-        decode::decode(known(cut.from.encoding)?, &self.bytes, &mut self.numbers)
-            .map_err(|why| internal(why.to_string()))?;
+        let encoding = known(cut.from.encoding)?;
+        if let Err(why) = check::finite(encoding, &self.bytes) {
+            return Err(invalid(format!("{}: {why}, after byte {from}", cut.input))
+                .with_hint("the model is damaged: get it again"));
+        }
+        decode::decode(encoding, &self.bytes, &mut self.numbers).map_err(|why| internal(why.to_string()))?;
         match cut.change {
             Change::None => {}
             Change::Add(more) => self.numbers.iter_mut().for_each(|number| *number += more),

@@ -69,17 +69,17 @@ impl Target {
     }
 
     fn workshop(&self) -> Result<PathBuf, Error> {
-        Ok(self.parent().join(format!(".{}.convert", self.name()?)))
+        Ok(self.path.with_file_name(format!(".{}.convert", self.name()?)))
     }
 
     /// Where it is written how the result came to be.
     pub(crate) fn recipe(&self) -> Result<PathBuf, Error> {
-        Ok(self.parent().join(format!("{}.recipe.json", self.name()?)))
+        Ok(self.path.with_file_name(format!("{}.recipe.json", self.name()?)))
     }
 
     /// Where a file of the result is in the end.
     fn place(&self, file: &str) -> PathBuf {
-        if self.folder { self.path.join(file) } else { self.parent().join(file) }
+        if self.folder { self.path.join(file) } else { self.path.with_file_name(file) }
     }
 }
 
