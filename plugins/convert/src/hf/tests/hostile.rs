@@ -80,21 +80,34 @@ fn attack(folder: &Path, name: &str) -> (usize, usize) {
     (planned, refused)
 }
 
-#[test]
-fn no_configuration_leads_astray() {
-    for make in [|folder: &Path| maker::llama(folder, Dtype::F32), pieces as fn(&Path), bert] {
-        let folder = tempdir().unwrap();
-        make(folder.path());
-        let tokens = json!({"eos_token_id": [1, 2], "bos_token_id": 1});
-        maker::write(folder.path(), "generation_config.json", &tokens);
-        for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
-            let (planned, refused) = attack(folder.path(), name);
-            assert!(
-                planned > 0 && (refused > 0 || name == "generation_config.json"),
-                "{name}: {planned} and {refused}"
-            );
-        }
+/// All small files of a model.
+fn attack_all(make: impl Fn(&Path)) {
+    let folder = tempdir().unwrap();
+    make(folder.path());
+    let tokens = json!({"eos_token_id": [1, 2], "bos_token_id": 1});
+    maker::write(folder.path(), "generation_config.json", &tokens);
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+        let (planned, refused) = attack(folder.path(), name);
+        assert!(
+            planned > 0 && (refused > 0 || name == "generation_config.json"),
+            "{name}: {planned} and {refused}"
+        );
     }
+}
+
+#[test]
+fn no_configuration_of_a_llama_leads_astray() {
+    attack_all(|folder| maker::llama(folder, Dtype::F32));
+}
+
+#[test]
+fn no_configuration_with_pieces_leads_astray() {
+    attack_all(pieces);
+}
+
+#[test]
+fn no_configuration_of_a_bert_leads_astray() {
+    attack_all(bert);
 }
 
 #[test]
