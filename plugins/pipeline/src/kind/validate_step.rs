@@ -190,7 +190,7 @@ mod tests {
         "##;
         let good = json!({ "mail": "a@b.example", "code": "abc", "lines": ["a", { "text": "b" }] });
         let mut step: Validate = bench.open(fields).unwrap();
-        assert_eq!(bench.pass(&mut step, [good.clone()]), [good.clone()]);
+        assert_eq!(bench.pass(&mut step, [good.clone()])[0], good);
         let mut why =
             |value: Value| bench.pass(&mut step, [value])[0]["rejected"].as_str().unwrap().to_owned();
         let mut check = |value: Value, expect: &str| assert_eq!(why(value), expect);

@@ -44,10 +44,8 @@ fn compile(schema: Value) -> Result<Schema, Error> {
     compiler.enable_format_assertions();
     // One that knows no scheme, so that no other document is read.
     compiler.use_loader(Box::new(SchemeUrlLoader::new()));
-    let index = compiler
-        .add_resource(ADDRESS, schema)
-        .and_then(|()| compiler.compile(ADDRESS, &mut schemas))
-        .map_err(|error| wrong(&error))?;
+    compiler.add_resource(ADDRESS, schema).map_err(|error| wrong(&error))?;
+    let index = compiler.compile(ADDRESS, &mut schemas).map_err(|error| wrong(&error))?;
     Ok(Schema { schemas, index })
 }
 
