@@ -39,7 +39,7 @@ pub(crate) async fn run(places: &Places, quantizer: &Path, runtime: &Path) -> Re
         rows.push(quantize(places, quantizer, kind)?);
     }
     fs::copy(&places.storyteller, work.join("small.gguf"))?;
-    convert(places, &["model", "small.gguf", "small-f16.gguf", "--quantize", "F16"])?;
+    convert(places, &["model", "small.gguf", "small-f16.gguf", "--quantize", "F16", "--requantize"])?;
     let memory = |input: &str| Ok::<_, anyhow::Error>(ours(places, input, "Q4_K_M")?.1);
     let (small, large) = (memory("small-f16.gguf")?, memory("large.gguf")?);
     rows.push(
