@@ -242,6 +242,78 @@ fn a_batch_goes_on_after_a_model_that_fails() {
     product(&context, "verify done/f32.gguf done/story.gguf");
 }
 
+#[test]
+fn a_model_of_hugging_face_is_made_and_read_back() {
+    let context = user();
+    product(&context, "model f32.gguf folder --format safetensors");
+    assert!(names(&context).contains(&"folder".to_owned()));
+    product(&context, "model folder back.gguf --quantize F32");
+    product(&context, "verify f32.gguf back.gguf");
+    let why = refused(&context, "model folder small.gguf --quantize Q4_K_M");
+    assert!(why.contains("F32, F16, BF16 or Q8_0, not Q4_K_M"), "{why}");
+    assert!(refused(&context, "model f32.gguf folder --format safetensors").contains("is there already"));
+    product(&context, "model f32.gguf folder --format safetensors --quantize F16 --force");
+    assert!(told(&context, "inspect folder --json")["tensors"].to_string().contains("F16"));
+}
+
+#[test]
+fn converters_of_other_plugins_are_used_where_they_fit() {
+    let context = user();
+    let manifest = "[plugin]\nname = 'roles'\nversion = '0.1.0'\ndescription = 'x'\nlicense = 'MIT'\nwit = '0.1'\n[roles.converter]\n";
+    context.install_plugin("roles", manifest, &build::plugin("inferno-guest-roles", "inferno_guest_roles"));
+    fs::write(folder(&context).join("model.txt"), "small words").unwrap();
+    let before = names(&context);
+    assert!(product(&context, "routes").contains("text to upper  roles\n"));
+    for (args, words) in [
+        ("model model.txt big.txt --format upper", "say its format with --from"),
+        (
+            "model model.txt big.txt --from text --format lower",
+            "gguf to onnx, gguf to safetensors, hf to gguf, text to upper",
+        ),
+        (
+            "model model.txt big.txt --from text --format upper --quantize Q8_0",
+            "knows nothing of what was chosen",
+        ),
+        (
+            "model model.txt big.txt --from text --format upper --options \"panic\"",
+            "plugin \"roles\" crashed",
+        ),
+        ("model f32.gguf new.gguf --options {}", "this plugin converts these formats itself"),
+    ] {
+        let why = refused(&context, args);
+        assert!(why.contains(words), "{args}: {words:?} is not in {why}");
+    }
+    assert_eq!(names(&context), before);
+    product(&context, "model model.txt big.txt --from text --format upper");
+    assert_eq!(read(&context, "big.txt"), b"SMALL WORDS");
+}
+
+#[test]
+fn whoever_has_it_convert_gets_what_people_get() {
+    let context = user();
+    product(&context, "quantize f32.gguf people.gguf Q8_0");
+    fs::create_dir(folder(&context).join("in")).unwrap();
+    fs::rename(folder(&context).join("f32.gguf"), folder(&context).join("in/f32.gguf")).unwrap();
+    let call = |options: Value| {
+        let input = json!({
+            "route": { "source": "gguf", "target": "gguf" }, "options": options, "in": "in", "out": "out",
+        });
+        fs::write(folder(&context).join("call.json"), input.to_string()).unwrap();
+        let args = ["plugin", "call", "convert", "--role", "converter", "--input", "call.json"];
+        Finished::of(&mut command(&context, &args))
+    };
+    let done = call(json!({ "quantize": "Q8_0", "name": "plugins.gguf" }));
+    assert_eq!(done.status, Some(0), "{done:?}");
+    assert!(done.stdout.contains("plugins.gguf"), "{done:?}");
+    assert!(read(&context, "out/plugins.gguf") == read(&context, "people.gguf"));
+    for options in
+        [json!({ "quantise": "Q8_0" }), json!({ "name": "../x.gguf" }), json!({ "model": "none.gguf" })]
+    {
+        let refused = call(options.clone());
+        assert_eq!(refused.status, Some(1), "{options}: {refused:?}");
+    }
+}
+
 /// A header with something wrong, and what is said about it.
 fn damaged(whole: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let change = |at: usize, bytes: &[u8]| {
