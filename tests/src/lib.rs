@@ -16,8 +16,8 @@ pub mod build;
 mod context;
 pub mod gguf;
 mod http;
-mod origin;
 pub mod onnx;
+mod origin;
 mod serving;
 
 pub use context::{Finished, TestContext};

@@ -34,12 +34,7 @@ impl Data {
     }
 
     /// Opens the folder of one tenant for one call. It is made when it is first needed.
-    pub(crate) fn lend(
-        &self,
-        tenant: &str,
-        wasi: &mut WasiCtxBuilder,
-        lent: &mut Lent,
-    ) -> Result<(), Error> {
+    pub(crate) fn lend(&self, tenant: &str, wasi: &mut WasiCtxBuilder, lent: &mut Lent) -> Result<(), Error> {
         let Self { plugin, root } = self;
         let failed = |what: String| {
             Error::new(

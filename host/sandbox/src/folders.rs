@@ -45,12 +45,7 @@ impl Folder {
     }
 
     /// Opens it for one call.
-    pub(crate) fn lend(
-        &self,
-        plugin: &str,
-        wasi: &mut WasiCtxBuilder,
-        lent: &mut Lent,
-    ) -> Result<(), Error> {
+    pub(crate) fn lend(&self, plugin: &str, wasi: &mut WasiCtxBuilder, lent: &mut Lent) -> Result<(), Error> {
         let opened = self.real().map_err(|error| error.to_string()).and_then(|real| {
             lent.add(&self.path, real, self.access);
             wasi.preopened_dir(real, &self.path, self.access.permissions())
