@@ -106,6 +106,12 @@ pub(crate) struct How {
     /// Packs tensors in whose names REGEX is found otherwise; the first of several counts
     #[arg(long = "tensor-type", value_name = "REGEX=TYPE")]
     pub(crate) tensor_types: Vec<String>,
+    /// Packs the output layer so
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) output_tensor_type: Option<String>,
+    /// Packs the vectors of the tokens so
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) token_embedding_type: Option<String>,
     /// Packs every tensor alike, where a type is a mixture
     #[arg(long)]
     pub(crate) pure: bool,
@@ -140,6 +146,8 @@ impl How {
         Choices {
             quantize: self.quantize.clone(),
             tensor_types: self.tensor_types.clone(),
+            output_tensor_type: self.output_tensor_type.clone(),
+            token_embedding_type: self.token_embedding_type.clone(),
             metadata: self.metadata.clone(),
             split: self.split.clone(),
             pure: self.pure,

@@ -36,6 +36,12 @@ pub(crate) struct Choices {
     /// `REGEX=TYPE`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tensor_types: Vec<String>,
+    /// The type of the output layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output_tensor_type: Option<String>,
+    /// The type of the tokens' vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token_embedding_type: Option<String>,
     /// `KEY=VALUE`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) metadata: Vec<String>,
@@ -62,8 +68,8 @@ pub(crate) struct Wish {
 impl Wish {
     /// Something is wanted otherwise for single tensors.
     pub(crate) fn chooses_tensors(&self) -> bool {
-        let Wishes { pure, keep_output, tensors, .. } = &self.wishes;
-        *pure || *keep_output || !tensors.is_empty()
+        let Wishes { pure, keep_output, again: _, output, token_embedding, tensors } = &self.wishes;
+        *pure || *keep_output || output.is_some() || token_embedding.is_some() || !tensors.is_empty()
     }
 }
 
@@ -74,18 +80,10 @@ impl Choices {
             pure: self.pure,
             keep_output: self.keep_output,
             again: self.requantize,
-            output: None,
-            token_embedding: None,
+            output: self.output_tensor_type.as_deref().map(encoding).transpose()?,
+            token_embedding: self.token_embedding_type.as_deref().map(encoding).transpose()?,
             tensors: self.tensor_types.iter().map(|pair| tensor_type(pair)).collect::<Result<_, _>>()?,
         };
-        if file_type.is_none()
-            && (self.pure || self.keep_output || self.requantize || !wishes.tensors.is_empty())
-        {
-            return Err(invalid(
-                "without a type for the whole file there is nothing to choose about single tensors",
-            )
-            .with_hint("add --quantize TYPE"));
-        }
         let metadata = self.metadata.iter().map(|pair| {
             let (key, value) = pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
                 invalid(format!("{pair:?} is no metadata"))
@@ -93,12 +91,19 @@ impl Choices {
             })?;
             Ok((key.to_owned(), value.to_owned()))
         });
-        Ok(Wish {
+        let wish = Wish {
             file_type,
             wishes,
             metadata: metadata.collect::<Result<_, Error>>()?,
             split: self.split.as_deref().map(size).transpose()?,
-        })
+        };
+        if wish.file_type.is_none() && (wish.wishes.again || wish.chooses_tensors()) {
+            return Err(invalid(
+                "without a type for the whole file there is nothing to choose about single tensors",
+            )
+            .with_hint("add --quantize TYPE"));
+        }
+        Ok(wish)
     }
 }
 
@@ -117,14 +122,17 @@ fn tensor_type(pair: &str) -> Result<(Regex, Encoding), Error> {
     })?;
     let pattern =
         Regex::new(pattern).map_err(|why| invalid(format!("{pattern:?} is no regular expression: {why}")))?;
-    let encoding =
-        Encoding::from_name(name).filter(|encoding| *encoding != Encoding::F64).ok_or_else(|| {
-            let all = Encoding::all().filter(|encoding| *encoding != Encoding::F64).map(Encoding::name);
-            let all: Vec<_> = all.collect();
-            invalid(format!("there is no type {name:?} for tensors"))
-                .with_hint(format!("those that there are: {}", all.join(", ")))
-        })?;
-    Ok((pattern, encoding))
+    Ok((pattern, encoding(name)?))
+}
+
+/// A type that single tensors can have.
+fn encoding(name: &str) -> Result<Encoding, Error> {
+    Encoding::from_name(name).filter(|encoding| *encoding != Encoding::F64).ok_or_else(|| {
+        let all = Encoding::all().filter(|encoding| *encoding != Encoding::F64).map(Encoding::name);
+        let all: Vec<_> = all.collect();
+        invalid(format!("there is no type {name:?} for tensors"))
+            .with_hint(format!("those that there are: {}", all.join(", ")))
+    })
 }
 
 /// Bytes as people write them: `4GB`, `500MiB`, `4G` or a plain number.
@@ -174,6 +182,16 @@ mod tests {
             "no type \"Q9\"; those that there are: F32",
         );
         refused(Choices { pure: true, ..choices.clone() }, "--quantize");
+        let output = Choices { output_tensor_type: Some("Q6_K".into()), ..choices.clone() };
+        refused(output.clone(), "--quantize");
+        let both =
+            Choices { quantize: Some("Q4_0".into()), token_embedding_type: Some("F16".into()), ..output };
+        let wishes = both.read().unwrap().wishes;
+        assert_eq!((wishes.output, wishes.token_embedding), (Some(Encoding::Q6K), Some(Encoding::F16)));
+        refused(
+            Choices { output_tensor_type: Some("Q4_K_M".into()), ..both },
+            "no type \"Q4_K_M\" for tensors",
+        );
         let quantize = Some("q4_k".to_owned());
         let of = |pair: &str| Choices {
             quantize: quantize.clone(),

@@ -175,6 +175,25 @@ impl Hands for Tired {
 }
 
 #[test]
+fn what_is_no_number_is_refused_also_where_it_is_only_copied() {
+    for order in [Order::Straight, Order::Interleaved { heads: 1 }] {
+        for to in ["F16", "F32"] {
+            let bench = Bench::new(2, 4);
+            let mut model = fs::read(bench.path("in/model")).unwrap();
+            // The last number, as 16 bits that say infinity.
+            model.truncate(model.len() - 2);
+            model.extend([0x00, 0x7c]);
+            fs::write(bench.path("in/model"), model).unwrap();
+            let plan = bench.plan(to, vec![bench.part(order, Change::None)]);
+            let error = bench.run(&plan, &Here).unwrap_err();
+            assert!(error.message.starts_with("model: "), "{error}");
+            assert_eq!(error.hint.as_deref(), Some("the model is damaged: get it again"));
+            assert!(!bench.path("out/result").exists());
+        }
+    }
+}
+
+#[test]
 fn what_was_stopped_goes_on_and_comes_to_the_same() {
     let bench = Bench::new(100_000, 100);
     let plan = bench.plan("F32", vec![bench.part(Order::Straight, Change::None)]);

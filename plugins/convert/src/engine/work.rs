@@ -58,10 +58,15 @@ impl Bench {
     fn copy(&mut self, cut: &Cut, first: u64, count: u64) -> Result<(), Error> {
         let (from, to) = (at(cut, cut.from.of(first))?, at(cut, cut.to.of(first))?);
         let all = length(cut, cut.from.encoding, count)? as u64;
+        let block = match cut.from.encoding {
+            Encoding::Ggml(kind) => kind.bytes,
+            Encoding::Plain(dtype) => dtype.bytes(),
+        };
         let mut done = 0;
         while done < all {
-            let some = (all - done).min(COPIED);
+            let some = (all - done).min(COPIED / block * block);
             self.fill(&cut.input, from + done, some as usize)?;
+            self.check(cut, from + done)?;
             std::mem::swap(&mut self.bytes, &mut self.packed);
             self.write(&cut.output, to + done)?;
             done += some;
@@ -88,6 +93,7 @@ impl Bench {
         let (from, to) = (at(cut, cut.from.inside(comes_from, 0))?, at(cut, cut.to.inside(row, 0))?);
         if copies(cut) {
             self.fill(&cut.input, from, length(cut, cut.from.encoding, columns)?)?;
+            self.check(cut, from)?;
             std::mem::swap(&mut self.bytes, &mut self.packed);
             return self.write(&cut.output, to);
         }
@@ -128,16 +134,22 @@ impl Bench {
         self.fill(&cut.input, from, length(cut, cut.from.encoding, count)?)?;
         self.numbers.resize(usize(count)?, 0.0);
         let encoding = known(cut.from.encoding)?;
-        if let Err(why) = check::finite(encoding, &self.bytes) {
-            return Err(invalid(format!("{}: {why}, after byte {from}", cut.input))
-                .with_hint("the model is damaged: get it again"));
-        }
+        self.check(cut, from)?;
         decode::decode(encoding, &self.bytes, &mut self.numbers).map_err(|why| internal(why.to_string()))?;
         match cut.change {
             Change::None => {}
             Change::Add(more) => self.numbers.iter_mut().for_each(|number| *number += more),
         }
         Ok(())
+    }
+
+    /// What is no number, or infinite, is no model's: also where it is only copied, since nobody would load it.
+    fn check(&self, cut: &Cut, from: u64) -> Result<(), Error> {
+        let Ok(encoding) = known(cut.from.encoding) else { return Ok(()) };
+        check::finite(encoding, &self.bytes).map_err(|why| {
+            invalid(format!("{}: {why}, after byte {from}", cut.input))
+                .with_hint("the model is damaged: get it again")
+        })
     }
 
     /// Writes the numbers.
