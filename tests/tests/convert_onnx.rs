@@ -112,7 +112,7 @@ fn the_demo_model_tells_the_same_stories() {
     let (copy, gguf) = (work(&context).join("storyteller.gguf"), work(&context).join("wide.gguf"));
     fs::copy(context.storyteller(), &copy).unwrap();
     // Its weights as they are, without what llama.cpp rounds while it computes with 8 bits.
-    converted(&context, &["quantize", "storyteller.gguf", "wide.gguf", "F32", "--requantize"]);
+    converted(&context, &["quantize", "storyteller.gguf", "wide.gguf", "F32"]);
     let folder = convert(&context, &copy, &[]);
     let server = serve(&context);
     for prompt in ["Once upon a time", "The little bear", "In the forest lived a fox who"] {

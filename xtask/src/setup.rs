@@ -138,13 +138,15 @@ fn system_packages() -> Result<()> {
 }
 
 fn wasm_target() -> Result<()> {
-    // Not `rustup target list`: the standard library's presence is what counts, however it came there.
+    // Not what rustup says: the standard library's presence is what counts, however it came there.
     let sysroot = output("rustc --print sysroot")?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
+    let library = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET);
+    if library.is_dir() {
         return Ok(());
     }
     if succeeds("rustup --version")
         && shell::run(&mut command(&format!("rustup target add {TARGET}"))).is_ok()
+        && library.is_dir()
     {
         return Ok(());
     }

@@ -232,6 +232,8 @@ fn fits(tensor: &Tensor<'_>, encoding: Encoding) -> Result<Encoding, Trouble> {
 fn readable(tensor: &Tensor<'_>, to: Encoding, wishes: &Wishes) -> Result<(), Trouble> {
     match Encoding::from_number(tensor.stored) {
         None => Err(Trouble::Unreadable { tensor: tensor.name.to_owned(), stored: tensor.stored }),
+        // Unlike llama.cpp, which asks for leave here too: what is unpacked loses nothing.
+        Some(_) if to == Encoding::F32 => Ok(()),
         Some(from) if from.is_quantized() && !wishes.again => {
             Err(Trouble::Quantized { tensor: tensor.name.to_owned(), from, to })
         }

@@ -140,6 +140,8 @@ fn what_was_quantized_needs_leave_to_be_so_again() {
     let (from, to) = (Encoding::Q8_0, Encoding::Q4K);
     assert_eq!(trouble, Trouble::Quantized { tensor: "blk.0.attn_q.weight".into(), from, to });
     assert_eq!(plan(FileType::Q8_0, facts(), &tensors, &Wishes::default()), Ok(vec![(0, None)]));
+    let unpacked = plan(FileType::F32, facts(), &tensors, &Wishes::default());
+    assert_eq!(unpacked, Ok(vec![(0, Some(Encoding::F32))]), "that loses nothing");
     let again = Wishes { again: true, ..Wishes::default() };
     assert_eq!(plan(FileType::Q4KS, facts(), &tensors, &again), Ok(vec![(0, Some(to))]));
 }
