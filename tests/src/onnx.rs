@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
@@ -9,9 +10,15 @@ use crate::build;
 
 /// The folder with ONNX Runtime, which `cargo xtask onnxruntime` fetches from PyPI.
 pub fn runtime() -> PathBuf {
-    let dir = build::profile_dir().parent().unwrap().join("onnxruntime");
+    let target = build::profile_dir().parent().unwrap().to_owned();
+    let dir = target.join("onnxruntime");
     build::stamped("onnxruntime", "1", || {
-        build::cargo(["run", "--quiet", "--package", "xtask", "--", "onnxruntime"]);
+        let mut fetch = Command::new(env!("CARGO"));
+        fetch
+            .args(["run", "--quiet", "--package", "xtask", "--target-dir"])
+            .arg(target)
+            .current_dir(build::root());
+        build::run(fetch.args(["--", "onnxruntime", "--dir"]).arg(&dir));
     });
     dir
 }
