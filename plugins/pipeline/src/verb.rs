@@ -1,7 +1,8 @@
 //! The verbs, one file each.
 
-use std::io::Write as _;
 use std::path::Path;
+
+use inferno_sdk::command::{self, say, table};
 
 use crate::args::Verb;
 use crate::error::Error;
@@ -69,33 +70,9 @@ fn styled() -> bool {
 
 /// The product.
 fn print(text: &str) -> Result<(), Error> {
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| Error::new(format!("cannot write to standard output: {error}")))
+    command::print(text).map_err(|error| Error::new(format!("cannot write to standard output: {error}")))
 }
 
 fn print_json(value: &serde_json::Value) -> Result<(), Error> {
     print(&format!("{value:#}\n"))
-}
-
-/// A word to the user, beside the product.
-fn say(text: &str) {
-    // If standard error is closed, nobody wants to hear it.
-    let _unheard = writeln!(std::io::stderr(), "{text}");
-}
-
-/// Text in columns.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }

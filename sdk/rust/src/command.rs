@@ -6,6 +6,7 @@
 //! A plugin that asks for `workdir` finds the folder in which the user runs it: the paths that users type, relative or
 //! whole, are for [`std::fs`] as they are.
 
+mod output;
 mod status;
 mod waiting;
 
@@ -14,6 +15,7 @@ use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 
+pub use output::{print, say, table};
 pub use status::StatusLine;
 pub use waiting::{Command, Exported, wait};
 
